@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine: one deterministic state machine per store. It takes decoded requests, device
+// completions (through the devices' poll()) and clock ticks, and gives device requests and replies.
+// No socket, no thread, no clock, no randomness of its own: all are passed in.
+//
+// Threading: one thread. A reply callback runs from a call of request functions, of poll() or
+// of tick(), never after close().
+// A reply is a promise: what it grants is durable.
+// Turns: submit any number of requests, then call end_turn() once: it starts the copies the
+// requests asked for, neighbours merged, and the next commit.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "store/device.h"
+#include "store/status.h"
+#include "store/superblock.h"
+#include "store/tables.h"
+#include "store/types.h"
+#include "store/uuid.h"
+
+namespace csnap {
+
+using ClientKey = std::uint64_t;  // of an open client within one Engine; never reused
+using ReadId = std::uint64_t;     // of an unfinished snapshot read; unique within its client
+
+// Where one run of a snapshot read lies.
+struct ReadPiece {
+  ChunkRun chunks;
+  bool on_origin = false;   // read the origin at the same place; locked until finish_read()
+  StoreChunk store;         // else
+  bool exclusive = false;   // this place is this snapshot's alone: the client may remember it
+  bool rewritable = false;  // and it may write there without asking
+};
+struct ReadGrant {
+  ReadId id = 0;
+  std::vector<ReadPiece> pieces;  // in order, covering the ranges asked for
+};
+struct WritePiece {
+  ChunkRun chunks;
+  StoreChunk store;
+  // The client may write there; only finish_write() makes it the snapshot's content. Not set: the
+  // place is the snapshot's already and may be rewritten at any time, without asking again.
+  bool provisional = false;
+};
+// A provisional write whose data is on the store device.
+struct WrittenRun {
+  ChunkRun chunks;
+  StoreChunk store;
+  std::vector<std::uint32_t> crcs;  // CRC-32C of each chunk's data
+};
+
+struct SnapshotInfo {
+  Snapshot snapshot;
+  std::uint64_t clients = 0;  // sessions that have it open
+};
+struct LockInfo {
+  Uuid client;
+  SnapshotId volume;
+  ReadId read = 0;
+  ChunkRun chunks;
+  std::uint64_t waiting_writers = 0;
+};
+struct ClientInfo {
+  Uuid id;
+  SnapshotId volume;
+  bool resumed = true;  // false: known from before the restart, not heard of since
+  std::uint64_t reads = 0;
+  std::uint64_t provisional_chunks = 0;
+};
+struct EngineStatus {
+  Superblock superblock;           // as of now
+  std::uint64_t snapshots = 0, deleting = 0, clients = 0;
+  std::uint64_t store_chunks = 0, free_chunks = 0, held_chunks = 0, exception_chunks = 0;
+  std::uint64_t cache_blocks = 0, cache_capacity = 0, dirty_blocks = 0;
+  std::uint64_t cache_hits = 0, cache_misses = 0;
+  std::uint64_t journal_blocks = 0, journal_live_blocks = 0;
+  std::uint64_t commits = 0, checkpoints = 0, copied_chunks = 0;
+  std::uint64_t origin_writes = 0, snapshot_reads = 0, snapshot_writes = 0;  // requests answered
+  bool failed = false;             // the journal could not be written: nothing new is granted
+  std::string failure;
+};
+
+// What the engine tells a client without being asked. The implementer (the session layer) may not
+// call the engine back from inside these.
+class EngineEvents {
+ public:
+  virtual ~EngineEvents() = default;
+  // Drop the cache of unique chunks, finish writes under grants, then answer barrier_done().
+  virtual void barrier_begin(ClientKey client, std::uint64_t barrier) = 0;
+  virtual void barrier_end(ClientKey client, std::uint64_t barrier) = 0;
+  // The volume is gone: drop everything, finish I/O, then answer evicted().
+  virtual void evict(ClientKey client, const std::string& why) = 0;
+  enum class Level : std::uint8_t { debug, info, warning, error };
+  virtual void log(Level level, const std::string& text) = 0;
+};
+
+struct EngineOptions {
+  std::size_t cache_bytes = 64u << 20;
+  std::size_t copy_bytes = 32u << 20;      // memory for copies in flight
+  std::uint64_t max_request_chunks = 65536;  // more in one request is invalid
+  std::string holder;                       // written into the superblock
+  std::uint64_t random_seed = 0;            // for UUIDs of snapshots
+};
+
+struct EngineDevices {
+  std::unique_ptr<Device> origin;
+  std::unique_ptr<Device> store;
+  std::unique_ptr<Device> metadata;  // null: on the store
+};
+
+class Engine {
+ public:
+  // Reads the superblock, replays the journal, raises the epoch. Blocks. The devices are the
+  // engine's from then on. events must outlive the engine.
+  static Result<std::unique_ptr<Engine>> open(EngineDevices devices, EngineOptions options,
+                                              EngineEvents& events);
+  ~Engine();  // without close(): as if the power had failed, once the I/O in flight is done
+
+  // -- turns -----------------------------------------------------------------------------------
+  // Delivers completions of the devices; then does what end_turn() does. Returns completions.
+  std::size_t poll();
+  void end_turn();
+  // Milliseconds of a clock that never goes back; wall_ns is the time of day for created stamps.
+  void tick(std::uint64_t now_ms, std::uint64_t wall_ns);
+  // To be watched for readability, then poll().
+  std::vector<int> event_fds() const;
+  // Nothing in flight, nothing parked, no deletion left to do, no checkpoint under way.
+  bool idle() const;
+  // Stops granting, finishes what is under way, checkpoints, marks the store clean. Requests
+  // not yet answered end as unavailable. Blocks. Nothing may be called after it but the destructor.
+  Status close();
+
+  // -- clients ---------------------------------------------------------------------------------
+  // Opens (or finds again) the session `id` on a volume; done(key) once that is durable. stale or
+  // not_found when the snapshot is gone, no_space when there are too many sessions.
+  using Opened = std::function<void(Result<ClientKey>)>;
+  void open_client(const Uuid& id, SnapshotId volume, Opened done);
+  // Read locks that a client held under a server before this one. Returns unavailable when it came too late.
+  Status upload_lock(ClientKey client, ReadId id, std::span<const ChunkRun> on_origin);
+  // The client has nothing more from before the restart: no lock but those uploaded, no provisional
+  // write in flight.
+  void upload_done(ClientKey client);
+  // The session is over, by its own word or because its lease ran out: its locks, pools and acks
+  // owed go with it. Requests of it that were not answered never will be.
+  void close_client(ClientKey client);
+  // Sessions known from before a restart that have not been opened again. The owner calls
+  // forget_client() for each when its lease has run out.
+  std::vector<Uuid> absent_clients() const;
+  void forget_client(const Uuid& id);
+
+  // -- data path -------------------------------------------------------------------------------
+  using Done = std::function<void(Status)>;
+  using ReadDone = std::function<void(Result<ReadGrant>)>;
+  using WriteDone = std::function<void(Result<std::vector<WritePiece>>)>;
+  // ok: these chunks of the origin may be overwritten, until the next barrier.
+  void origin_write(ClientKey client, std::vector<ChunkRun> ranges, Done done);
+  void snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadDone done);
+  void finish_read(ClientKey client, ReadId id);
+  // overwrite: the caller will write every byte of these chunks.
+  void snapshot_write(ClientKey client, std::vector<ChunkRun> ranges, bool overwrite,
+                      WriteDone done);
+  // ok: durable and visible. stale: (some of) the places are no longer the client's; nothing was
+  // changed for those; write again from snapshot_write() on.
+  void finish_write(ClientKey client, std::vector<WrittenRun> runs, Done done);
+  void barrier_done(ClientKey client, std::uint64_t barrier);
+  void evicted(ClientKey client);
+
+  // -- administration --------------------------------------------------------------------------
+  using SnapshotDone = std::function<void(Result<Snapshot>)>;
+  void create_snapshot(const std::string& name, SnapshotDone done);
+  // busy while a client has it open, unless force, which evicts. done: it is gone; its space follows.
+  void delete_snapshot(const std::string& name, bool force, Done done);
+  void rename_snapshot(const std::string& from, const std::string& to, Done done);
+  std::vector<SnapshotInfo> list() const;  // live and deleting, by id
+  Result<Snapshot> find_snapshot(const std::string& name) const;
+  EngineStatus status() const;
+  std::vector<LockInfo> locks() const;
+  std::vector<ClientInfo> clients() const;
+  // A page of the exception map from `from` on, at most `limit` lines: done(lines, next).
+  struct DumpLine {
+    ChunkRun chunks;
+    StoreChunk store;
+    ShareMask mask;
+  };
+  struct DumpPage {
+    std::vector<DumpLine> lines;
+    Chunk next;
+    bool more = false;
+  };
+  void dump(Chunk from, std::size_t limit, std::function<void(Result<DumpPage>)> done);
+
+  const Uuid& store_uuid() const;
+  Epoch epoch() const;
+  std::uint64_t origin_size() const;  // bytes
+  unsigned chunk_shift() const;
+
+ private:
+  class Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace csnap

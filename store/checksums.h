@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of data checksums: a CRC-32C for each store chunk, by its number. Zero means none: the
+// chunk holds no exception, or a client may rewrite it in place (it is *mutable*). A checksum
+// that happens to be zero is stored as one.
+// Threading and misses as Space.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "store/block_cache.h"
+#include "store/superblock.h"
+
+namespace csnap {
+
+inline constexpr std::uint64_t kChecksumsPerBlock = kBlockPayload / 4;  // 1008
+
+constexpr std::uint32_t stored_checksum(std::uint32_t crc) { return crc == 0 ? 1 : crc; }
+
+class ChecksumTable {
+ public:
+  ChecksumTable(BlockCache& cache, Superblock& superblock);
+  // Are the table's blocks of this run in memory (created if never written)?
+  Status prepare(StoreRun run);
+  // need_block; 0 for none.
+  Result<std::uint32_t> get(StoreChunk chunk);
+  // REQUIRES: prepare(run) was ok and nothing was trimmed since; crcs.size() == run.count, none zero.
+  void set(StoreRun run, std::span<const std::uint32_t> crcs);
+  void clear(StoreRun run);
+
+ private:
+  BlockCache& cache_;
+  Superblock& superblock_;
+};
+
+}  // namespace csnap
