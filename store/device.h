@@ -63,6 +63,7 @@ class Device {
 
 // Submits and waits, for tools and for start-up. REQUIRES: nothing else is in flight whose done()
 // may not run now.
+// Memory that is not aligned goes through a copy; offset and length must be aligned all the same.
 Status read_sync(Device& device, std::uint64_t offset, std::span<std::byte> data);
 Status write_sync(Device& device, std::uint64_t offset, std::span<const std::byte> data);
 Status flush_sync(Device& device);
