@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// csnapd without its command line: the one event loop that carries bytes between sockets, the
+// session layer and the engine, and tells them the time. It knows no message and no store.
+//
+// Threading: run_daemon() runs everything on the calling thread and handles SIGTERM and SIGINT
+// while it runs. Errors: what kept it from starting, or from leaving the store in order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "proto/address.h"
+#include "store/status.h"
+
+namespace csnap {
+
+struct DaemonOptions {
+  std::string origin;  // paths of devices or files
+  std::string store;
+  std::string metadata;  // empty: on the store
+  std::vector<Address> listen;
+  std::size_t cache_bytes = 64u << 20;
+  std::uint64_t lease_ms = 10'000;
+  // Once, when clients can connect: a line for people that names store and addresses.
+  std::function<void(const std::string&)> ready;
+};
+
+// Serves until a signal asks it to stop; then no grant is given any more, what is under way is
+// finished, the store is checkpointed and marked clean.
+Status run_daemon(const DaemonOptions& options);
+
+}  // namespace csnap
