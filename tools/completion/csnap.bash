@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for csnapd, csnap-mkstore, csnap-admin and csnap-nbd. Source it, or put it in
+# /usr/share/bash-completion/completions/ under each program's name.
+
+# The words of $1 that fit what is being typed.
+_csnap_words() {
+  mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+}
+_csnap_paths() {
+  mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+  compopt -o filenames
+}
+
+# What both ends of a connection are called.
+_csnap_address() {
+  # bash cuts words at colons: of unix:PATH only PATH is being completed.
+  if [[ ${COMP_WORDS[COMP_CWORD - 1]} == : || $cur == unix:* ]]; then
+    cur=${cur#unix:}
+    cur=${cur#:}
+    _csnap_paths
+  else
+    _csnap_words "unix:/run/csnap/csnapd.sock 127.0.0.1:7680"
+  fi
+}
+
+_csnap_previous() {
+  cur=${COMP_WORDS[COMP_CWORD]}
+  prev=${COMP_WORDS[COMP_CWORD - 1]}
+  if [[ $prev == : && $COMP_CWORD -ge 3 ]]; then prev=${COMP_WORDS[COMP_CWORD - 3]}; fi
+}
+
+_csnapd() {
+  local cur prev
+  _csnap_previous
+  case $prev in
+    --origin | --store | --metadata | --config) _csnap_paths ;;
+    --listen) _csnap_address ;;
+    --log-level) _csnap_words "error warning info debug" ;;
+    --cache) _csnap_words "16M 64M 256M 1G" ;;
+    --lease) _csnap_words "1000 10000 30000" ;;
+    *)
+      _csnap_words "--origin --store --metadata --listen --cache --lease --log-level --config
+        --version --help"
+      ;;
+  esac
+}
+
+_csnap_mkstore() {
+  local cur prev
+  _csnap_previous
+  case $prev in
+    --metadata) _csnap_paths ;;
+    --size) _csnap_words "1G 10G 100G 1T" ;;
+    --chunk-size) _csnap_words "4K 16K 64K 256K 1M" ;;
+    --journal-size) _csnap_words "16M 64M 256M" ;;
+    --label) ;;
+    *)
+      if [[ $cur == -* ]]; then
+        _csnap_words "--size --chunk-size --journal-size --metadata --label --force --dry-run
+          --json --help"
+      else
+        _csnap_paths
+      fi
+      ;;
+  esac
+}
+
+# The names of the snapshots of the server that the command line speaks of; nothing when it does
+# not answer.
+_csnap_snapshots() {
+  local server=() i
+  for ((i = 1; i < COMP_CWORD - 1; i++)); do
+    if [[ ${COMP_WORDS[i]} == --server ]]; then
+      # unix : PATH, or HOST : PORT, cut at the colon
+      server=(--server "${COMP_WORDS[i + 1]}")
+      [[ ${COMP_WORDS[i + 2]} != : ]] || server[1]+=:${COMP_WORDS[i + 3]}
+    fi
+  done
+  mapfile -t COMPREPLY < <(
+    compgen -W "$(timeout 1 csnap-admin "${server[@]}" --json list 2>/dev/null </dev/null |
+      grep -o '"name":"[^"]*"' | cut -d'"' -f4)" -- "$cur"
+  )
+}
+
+_csnap_admin() {
+  local cur prev command='' i
+  _csnap_previous
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      create | delete | rename | list | status | locks | dump) command=${COMP_WORDS[i]} ;;
+    esac
+  done
+  if [[ $prev == --server ]]; then
+    _csnap_address
+  elif [[ $cur == -* ]]; then
+    if [[ $command == delete ]]; then
+      _csnap_words "--force --server --json --help"
+    else
+      _csnap_words "--server --json --version --help"
+    fi
+  elif [[ -z $command ]]; then
+    _csnap_words "create delete rename list status locks dump"
+  elif [[ $command == delete || ($command == rename && $prev == rename) ]]; then
+    _csnap_snapshots
+  fi
+}
+
+_csnap_nbd() {
+  local cur prev
+  _csnap_previous
+  case $prev in
+    --server | --listen) _csnap_address ;;
+    *) _csnap_words "--server --listen --read-only --help" ;;
+  esac
+}
+
+complete -F _csnapd csnapd
+complete -F _csnap_mkstore csnap-mkstore
+complete -F _csnap_admin csnap-admin
+complete -F _csnap_nbd csnap-nbd
