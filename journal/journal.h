@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The circular commit journal: a ring of blocks at a fixed place on the metadata device. A commit is a
-// commit block (header, records) and as many further blocks as its records and images need,
+// The circular commit journal: a ring of blocks at a fixed place on the metadata device. A commit
+// is a commit block (header, records) and as many further blocks as its records and images need,
 // written in one go and made durable by one flush. One commit is in flight at a time.
 //
 // A checkpoint is carried by one or more commits: images of metadata blocks with their home
 // addresses; the last of them is marked complete. See docs/format/journal.md for the grammar and
 // every state a crash can leave.
 // Threading: the device's thread.
+// Ownership: the devices are the caller's and outlive the journal. The journal lives until the
+// done() of the commit in flight, or until the device will never call back.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -37,31 +40,32 @@ struct CommitContent {
   std::vector<Image> images;
   // The checkpoint these images belong to: the state after this commit. 0: no images.
   Sequence checkpoint;
-  bool checkpoint_complete = false;    // the last images of that checkpoint
+  bool checkpoint_complete = false;  // the last images of that checkpoint
 };
 
 class Journal {
  public:
   // head: where the next commit goes, and its sequence. tail: the oldest commit still needed.
-  Journal(Device& device, JournalLayout layout, const Uuid& store, Epoch epoch, JournalPosition tail,
-          JournalPosition head);
+  Journal(Device& device, JournalLayout layout, const Uuid& store, Epoch epoch,
+          JournalPosition tail, JournalPosition head);
   ~Journal();
 
   // Blocks that a commit with so many bytes of records and so many images takes.
   static std::uint64_t blocks_needed(std::size_t record_bytes, std::size_t images);
   std::uint64_t capacity() const;     // blocks
-  std::uint64_t free_blocks() const;  // that a commit may use now
+  std::uint64_t free_blocks() const;  // that one commit may use now
   std::uint64_t live_blocks() const;  // from tail to head
   Sequence next_sequence() const;     // the one that the next append() gets
   JournalPosition head() const;
   JournalPosition tail() const;
-  bool busy() const;                  // a commit is in flight
+  bool busy() const;  // a commit is in flight
 
   // Writes the commit, then flushes the journal's device and flush_also (both at once), then calls
-  // done. What content refers to is copied before append() returns. On failure nothing has moved: the same or
-  // another commit may be appended at the same place.
+  // done. What content refers to is copied before append() returns. On failure nothing has moved:
+  // the same or another commit may be appended at the same place (and what was written of the
+  // first may be found by a scan until then).
   // REQUIRES: !busy(), blocks_needed() <= free_blocks(); writes that flush_also is to cover have
-  // completed.
+  // completed; content.checkpoint <= next_sequence().
   void append(const CommitContent& content, const std::vector<Device*>& flush_also,
               std::function<void(Status)> done);
   // Everything before this position is no longer needed. REQUIRES: it is durable that recovery will
@@ -73,9 +77,10 @@ class Journal {
   std::unique_ptr<Impl> impl_;
 };
 
+// What it refers to is valid until visit returns.
 struct ScannedCommit {
   JournalPosition position;
-  std::uint64_t blocks = 0;            // that it takes in the ring
+  std::uint64_t blocks = 0;  // that it takes in the ring
   Epoch epoch;
   std::span<const std::byte> records;  // checked as a whole by the commit's checksum
   std::vector<Image> images;           // each checked as a block
@@ -84,8 +89,9 @@ struct ScannedCommit {
 };
 
 // Visits the whole commits from tail on, in order, until the first that is not there, not whole
-// or not next in sequence; returns the head. A torn or missing last commit is the normal end of a journal, not
-// an error; an I/O error is, and so is what visit returns. Reads in large pieces.
+// or not next in sequence; returns the head. A torn or missing last commit is the normal end of a
+// journal, not an error; an I/O error is, and so is what visit returns. corrupt for a commit that
+// passes its checksums and makes no sense. Reads in large pieces.
 Result<JournalPosition> scan_journal(Device& device, JournalLayout layout, const Uuid& store,
                                      JournalPosition tail,
                                      const std::function<Status(const ScannedCommit&)>& visit);

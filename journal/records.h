@@ -56,8 +56,8 @@ struct SnapshotDeleted {
   SnapshotId id;
   bool operator==(const SnapshotDeleted&) const = default;
 };
-// The snapshot's bit has been cleared from every exception of `chunks`; everything below chunks.end()
-// is done.
+// The snapshot's bit has been cleared from every exception of `chunks`; everything below
+// chunks.end() is done.
 struct DeletionProgress {
   SnapshotId id;
   ChunkRun chunks;
