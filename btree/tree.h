@@ -14,6 +14,9 @@
 #include <optional>
 #include <vector>
 
+#include "btree/leaf.h"
+#include "btree/node.h"
+#include "btree/tree_format.h"
 #include "store/block_cache.h"
 #include "store/space.h"
 #include "store/status.h"
@@ -33,9 +36,10 @@ struct Exception {
 // chunks. No exceptions: the run is as on the origin for everybody.
 struct Mapping {
   ChunkRun chunks;
-  unsigned count = 0;                             // of exceptions
-  std::array<Exception, kMaxSnapshots> exceptions;  // only the first `count` are set; by ascending mask
-  ShareMask shared = 0;                           // union of their masks
+  unsigned count = 0;  // of exceptions
+  std::array<Exception, kMaxSnapshots>
+      exceptions;        // only the first `count` are set; by ascending mask
+  ShareMask shared = 0;  // union of their masks
   const Exception* find(ShareMask bit) const {
     for (unsigned i = 0; i < count; ++i)
       if (exceptions[i].mask & bit) return &exceptions[i];
@@ -53,18 +57,28 @@ class ExceptionTree {
   // (It may stop short of the longest at the edge of a leaf.)
   Status lookup(Chunk from, std::uint64_t limit, Mapping& out) const;
 
-  // Everything that insert() or clear() on this run could need is in memory and ensured.
-  Status prepare(ChunkRun run);
+  // What is about to happen to a run.
+  enum class Change : std::uint8_t {
+    insert,  // only insert(), of any length: reads and ensures least
+    clear,   // only clear(), of any length
+    both,    // clear() of any length, and insert() of at most kMaxMixedRun chunks
+  };
+  static constexpr std::uint64_t kMaxMixedRun = 65536;
+  // Everything that the change could need is in memory and ensured. need_block, no_space, corrupt;
+  // nothing is changed whatever the outcome.
+  Status prepare(ChunkRun run, Change change = Change::both);
   // Adds an exception to each chunk of the run, at neighbouring store chunks.
-  // REQUIRES: prepare(run) just was ok; no exception of these chunks has a bit of mask.
+  // REQUIRES: prepare(run) just was ok; no exception of these chunks has a bit of mask; for more
+  // than kMaxMixedRun chunks it was prepare(run, Change::insert).
   void insert(ChunkRun run, StoreChunk store, ShareMask mask);
   // Takes bits out of every exception of the run; exceptions left without bits are removed, and
-  // their store chunks appended to freed. Gives blocks that became empty, or fit into their neighbour, back.
-  // REQUIRES: prepare(run) just was ok.
+  // their store chunks appended to freed. Gives blocks that became empty, or fit into their
+  // neighbour, back. REQUIRES: prepare(run) just was ok.
   void clear(ChunkRun run, ShareMask bits, std::vector<StoreRun>& freed);
 
   // The key range of the first leaf at or after `from` that holds one of these bits, clipped to
-  // start at `from`; nullopt when there is none. Skips subtrees whose masks lack them without reading them.
+  // start at `from`; nullopt when there is none. Skips subtrees whose masks lack them without
+  // reading them.
   Result<std::optional<ChunkRun>> next_leaf_with(ShareMask bits, Chunk from) const;
   // The first mapping with an exception at or after `from` (from counts as the start of a run).
   // nullopt at the end.
@@ -73,9 +87,69 @@ class ExceptionTree {
   std::uint32_t levels() const { return superblock_.tree_levels; }
 
  private:
+  // A node passed on the way to a leaf.
+  struct Step {
+    BlockAddress address;
+    unsigned index = 0;  // of the entry taken
+  };
+  // The way to a leaf.
+  struct Path {
+    std::array<Step, kMaxTreeLevels> steps;
+    unsigned depth = 0;  // steps in use: the root first
+    BlockAddress leaf;
+    ChunkRun keys;  // that are the leaf's
+  };
+  // What a change may cost.
+  struct Growth {
+    std::uint64_t blocks = 0;    // to allocate
+    std::uint64_t siblings = 0;  // entries that come into the parent
+    std::uint64_t splits = 0;    // of leaves
+    std::uint64_t entries = 0;   // that an insertion adds to leaves
+    void add(const Growth& other) {
+      blocks += other.blocks;
+      siblings += other.siblings;
+      splits += other.splits;
+      entries += other.entries;
+    }
+  };
+
+  // -- tree.cc: finding ------------------------------------------------------------------------
+  // Reads a block and checks that it is what it should be at this place.
+  Result<NodeView> read_node(BlockAddress address, unsigned level, ChunkRun keys) const;
+  Result<LeafView> read_leaf(BlockAddress address, ChunkRun keys) const;
+  Status check_levels() const;
+  // The leaf responsible for a chunk.
+  Result<LeafView> descend(Chunk to, Path& path) const;
+  Result<std::optional<ChunkRun>> find_bits(BlockAddress address, unsigned level, ChunkRun keys,
+                                            ShareMask bits, Chunk from) const;
+
+  // -- prepare.cc ------------------------------------------------------------------------------
+  Result<Growth> prepare_below(BlockAddress address, unsigned level, ChunkRun keys, ChunkRun run,
+                               Change change);
+  Result<Growth> prepare_children(const NodeView& node, ChunkRun keys, ChunkRun run, Change change);
+  Status prepare_neighbour(const NodeView& node, unsigned index, ChunkRun keys);
+
+  // -- edit.cc: changing -----------------------------------------------------------------------
+  BlockAddress allocate();
+  void release(BlockAddress address);
+  void plant();
+  void widen_masks(const Path& path, ShareMask mask);
+  void split_leaf(const Path& path, Chunk at, bool ascending);
+  bool is_ascending(const Path& path, Chunk at) const;
+  void add_child(const Path& path, unsigned depth, const NodeEntry& right, ShareMask left_mask,
+                 bool ascending);
+  void settle(const Path& path, Chunk cleared_to);
+  bool coalesce(const Step& parent, bool with_right);
+  bool merge_children(BlockAddress parent, unsigned left);
+  bool merge_leaves(BlockAddress left, BlockAddress right, Chunk separator, ShareMask& mask);
+  bool merge_nodes(BlockAddress left, BlockAddress right, unsigned level, Chunk separator,
+                   ShareMask& mask);
+  void drop_levels();
+
   BlockCache& cache_;
   BlockAllocator& allocator_;
   Superblock& superblock_;
+  Chunk last_insert_end_;  // tells an ascending load from a random one
 };
 
 }  // namespace csnap

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finding things in the tree. Whatever a block from disk says about its place in the tree is
+// checked against the way that led there: level, and keys within the range of the parent's entry.
+#include "btree/tree.h"
+
+#include <algorithm>
+#include <cassert>
+#include <string>
+
+namespace csnap {
+
+namespace {
+
+constexpr ChunkRun kAllKeys{Chunk{0}, kMaxChunks};
+
+Status misplaced(BlockAddress address, const char* what) {
+  return Status(Code::corrupt, "tree block " + std::to_string(address.value) + ": " + what);
+}
+
+ChunkRun between(Chunk from, Chunk to) {
+  return {from, to - from};
+}
+
+// The keys of child i of a node that has these keys.
+ChunkRun keys_of_child(const NodeView& node, unsigned i, ChunkRun keys) {
+  const Chunk from = i == 0 ? keys.start : node.key(i);
+  const Chunk to = i + 1 == node.entries() ? keys.end() : node.key(i + 1);
+  return between(from, to);
+}
+
+void describe_gap(ChunkRun run, Mapping& out) {
+  out.chunks = run;
+  out.count = 0;
+  out.shared = 0;
+}
+
+// The segment that begins with entry i, from `from` on and no further than `end`.
+void describe_segment(const LeafView& leaf, unsigned i, Chunk from, Chunk end, Mapping& out) {
+  const Chunk chunk = leaf.chunk(i);
+  const std::uint64_t skip = from - chunk;
+  out.chunks = between(from, std::min(end, leaf.end(i)));
+  out.count = 0;
+  out.shared = 0;
+  // Blocks that passed their validator have at most as many disjoint masks as there are bits.
+  for (const unsigned n = leaf.entries(); i < n && leaf.chunk(i) == chunk; ++i) {
+    Exception& exception = out.exceptions[out.count++];
+    exception.store = leaf.store(i) + skip;
+    exception.mask = leaf.mask(i);
+    out.shared |= exception.mask;
+  }
+}
+
+}  // namespace
+
+ExceptionTree::ExceptionTree(BlockCache& cache, BlockAllocator& allocator, Superblock& superblock)
+    : cache_(cache), allocator_(allocator), superblock_(superblock) {
+  cache_.set_validator(BlockKind::leaf, validate_leaf);
+  cache_.set_validator(BlockKind::node, validate_node);
+}
+
+Result<NodeView> ExceptionTree::read_node(BlockAddress address, unsigned level,
+                                          ChunkRun keys) const {
+  auto block = cache_.read(address, BlockKind::node);
+  if (!block.ok()) return block.status();
+  const NodeView node(*block);
+  if (node.level() != level) return misplaced(address, "a node of another level");
+  if (node.key(0) < keys.start || node.key(node.entries() - 1) >= keys.end())
+    return misplaced(address, "keys outside the range of its parent's entry");
+  return node;
+}
+
+Result<LeafView> ExceptionTree::read_leaf(BlockAddress address, ChunkRun keys) const {
+  auto block = cache_.read(address, BlockKind::leaf);
+  if (!block.ok()) return block.status();
+  const LeafView leaf(*block);
+  const unsigned n = leaf.entries();
+  // Only in the middle of an insertion is a leaf empty.
+  if (n > 0 && (leaf.chunk(0) < keys.start || leaf.end(n - 1) > keys.end()))
+    return misplaced(address, "chunks outside the range of its parent's entry");
+  return leaf;
+}
+
+Status ExceptionTree::check_levels() const {
+  if (superblock_.tree_levels <= kMaxTreeLevels) return Status();
+  return Status(Code::corrupt,
+                "the tree cannot have " + std::to_string(superblock_.tree_levels) + " levels");
+}
+
+Result<LeafView> ExceptionTree::descend(Chunk to, Path& path) const {
+  CSNAP_TRY(check_levels());
+  assert(superblock_.tree_levels > 0);
+  path.depth = 0;
+  path.keys = kAllKeys;
+  BlockAddress address = superblock_.tree_root;
+  for (unsigned level = superblock_.tree_levels - 1; level > 0; --level) {
+    auto node = read_node(address, level, path.keys);
+    if (!node.ok()) return node.status();
+    const unsigned index = node->find(to);
+    path.steps[path.depth++] = {address, index};
+    path.keys = keys_of_child(*node, index, path.keys);
+    address = node->child(index);
+  }
+  path.leaf = address;
+  return read_leaf(address, path.keys);
+}
+
+Status ExceptionTree::lookup(Chunk from, std::uint64_t limit, Mapping& out) const {
+  assert(limit >= 1);
+  if (from.value >= kMaxChunks) return Status(Code::out_of_range, "no such chunk");
+  limit = std::min(limit, kMaxChunks - from.value);
+  if (superblock_.tree_levels == 0) {
+    describe_gap({from, limit}, out);
+    return Status();
+  }
+  Path path;
+  auto leaf = descend(from, path);
+  if (!leaf.ok()) return leaf.status();
+  const Chunk end = std::min(from + limit, path.keys.end());
+  const unsigned i = leaf->find(from);
+  if (i == leaf->entries())
+    describe_gap(between(from, end), out);
+  else if (leaf->chunk(i) > from)
+    describe_gap(between(from, std::min(end, leaf->chunk(i))), out);
+  else
+    describe_segment(*leaf, i, from, end, out);
+  return Status();
+}
+
+// Searches the children of a node whose keys these are; a node's masks are enough to pass by.
+Result<std::optional<ChunkRun>> ExceptionTree::find_bits(BlockAddress address, unsigned level,
+                                                         ChunkRun keys, ShareMask bits,
+                                                         Chunk from) const {
+  auto node = read_node(address, level, keys);
+  if (!node.ok()) return node.status();
+  for (unsigned i = node->find(from), n = node->entries(); i < n; ++i) {
+    if ((node->mask(i) & bits) == 0) continue;
+    const ChunkRun child = keys_of_child(*node, i, keys);
+    const Chunk start = std::max(from, child.start);
+    if (level == 1) return std::optional(between(start, child.end()));
+    auto found = find_bits(node->child(i), level - 1, child, bits, start);
+    if (!found.ok() || found->has_value()) return found;
+  }
+  return std::optional<ChunkRun>();
+}
+
+Result<std::optional<ChunkRun>> ExceptionTree::next_leaf_with(ShareMask bits, Chunk from) const {
+  CSNAP_TRY(check_levels());
+  const std::uint32_t levels = superblock_.tree_levels;
+  if (levels == 0 || from.value >= kMaxChunks) return std::optional<ChunkRun>();
+  if (levels > 1) return find_bits(superblock_.tree_root, levels - 1, kAllKeys, bits, from);
+  auto leaf = read_leaf(superblock_.tree_root, kAllKeys);
+  if (!leaf.ok()) return leaf.status();
+  if ((leaf->mask_union() & bits) == 0) return std::optional<ChunkRun>();
+  return std::optional(between(from, kAllKeys.end()));
+}
+
+Result<std::optional<Mapping>> ExceptionTree::next_mapping(Chunk from) const {
+  if (superblock_.tree_levels == 0) return std::optional<Mapping>();
+  while (from.value < kMaxChunks) {
+    Path path;
+    auto leaf = descend(from, path);
+    if (!leaf.ok()) return leaf.status();
+    const unsigned i = leaf->find(from);
+    if (i < leaf->entries()) {
+      std::optional<Mapping> found(std::in_place);
+      describe_segment(*leaf, i, std::max(from, leaf->chunk(i)), path.keys.end(), *found);
+      return found;
+    }
+    from = path.keys.end();
+  }
+  return std::optional<Mapping>();
+}
+
+}  // namespace csnap
