@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two small tables of a store, held whole in memory: its snapshots and its clients' sessions.
-// encode() writes a table's blocks into the cache (dirty) before a checkpoint; decode() reads them.
+// encode() writes a table's blocks into the cache (dirty if they changed) before a checkpoint;
+// decode() reads them and blocks while it does. corrupt for whatever they could not have said.
+// Pointers from find() are good until the table is changed.
+// Threading: the engine's thread.
 // docs/format/tables.md has the bytes.
 #pragma once
 
@@ -31,26 +34,26 @@ struct Snapshot {
   std::string name;
   std::uint64_t created = 0;  // nanoseconds since 1970-01-01 00:00 UTC
   unsigned bit = 0;
-  bool deleting = false;      // gone for everybody; its bit is being cleared from the tree
-  Chunk deleted_up_to;        // deletion has cleared the bit below this chunk
+  bool deleting = false;  // gone for everybody; its bit is being cleared from the tree
+  Chunk deleted_up_to;    // deletion has cleared the bit below this chunk
   bool operator==(const Snapshot&) const = default;
 };
 
 class SnapshotTable {
  public:
   const std::vector<Snapshot>& all() const { return snapshots_; }  // by id; deleting ones too
-  ShareMask active() const;    // bits of the live ones
+  ShareMask active() const;                                        // bits of the live ones
   ShareMask deleting() const;
-  Snapshot* find(SnapshotId id);              // live or deleting
+  Snapshot* find(SnapshotId id);  // live or deleting
   Snapshot* find_live(std::string_view name);
   const Snapshot* find_live(SnapshotId id) const;
   const Snapshot* find_bit(unsigned bit) const;
-  std::optional<unsigned> free_bit() const;   // lowest
+  std::optional<unsigned> free_bit() const;  // lowest
   // exists (name or id or bit), invalid (name), no_space (64 already).
   Status add(Snapshot snapshot);
   Status rename(SnapshotId id, std::string_view name);
   Status start_deletion(SnapshotId id);
-  Status remove(SnapshotId id);               // its bit is free again
+  Status remove(SnapshotId id);  // its bit is free again
 
   Status encode(BlockCache& cache, const Superblock& superblock) const;
   static Result<SnapshotTable> decode(BlockCache& cache, const Superblock& superblock);
@@ -64,14 +67,17 @@ class SnapshotTable {
 // may still be doing can be taken for finished; also after the server was restarted.
 inline constexpr std::size_t kMaxPools = 4;
 struct ClientEntry {
-  Uuid id;                     // of the session
-  SnapshotId volume;           // kOrigin or a snapshot
-  std::array<StoreRun, kMaxPools> pools{};  // free chunks set aside for its overwrites; count 0: none
+  Uuid id;            // of the session
+  SnapshotId volume;  // kOrigin or a snapshot
+  std::array<StoreRun, kMaxPools>
+      pools{};  // free chunks set aside for its overwrites; count 0: none
   bool operator==(const ClientEntry&) const = default;
 };
 
 class ClientTable {
  public:
+  // Entries that the store's table has room for.
+  static std::size_t capacity_of(const Superblock& superblock);
   explicit ClientTable(std::size_t capacity) : capacity_(capacity) {}
   const std::vector<ClientEntry>& all() const { return clients_; }
   ClientEntry* find(const Uuid& id);

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Superblocks and data label on their devices.
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+
+#include "store/aligned_buffer.h"
+#include "store/superblock.h"
+#include "store/superblock_format.h"
+
+namespace csnap {
+namespace {
+
+bool looks_like_ours(ConstBlock block) {
+  const auto& disk = view_as<SuperblockDisk>(block);
+  return disk.header.kind.get() == static_cast<std::uint32_t>(BlockKind::superblock) ||
+         std::memcmp(disk.magic, kSuperblockMagic, sizeof disk.magic) == 0;
+}
+
+struct Copy {
+  Result<Superblock> superblock = Status(Code::internal, "not read");
+  bool ours = false;
+};
+
+Copy read_copy(Device& device, BlockAddress address) {
+  AlignedBuffer buffer(kBlockSize);
+  Copy copy;
+  if (Status s = read_sync(device, address.value * kBlockSize, buffer.span()); !s.ok()) {
+    copy.superblock = s;
+    copy.ours = true;  // as far as anybody can tell
+    return copy;
+  }
+  copy.superblock = decode_superblock(buffer.span(), address);
+  copy.ours = looks_like_ours(buffer.span());
+  return copy;
+}
+
+bool newer(const Superblock& a, const Superblock& b) {
+  const auto age = [](const Superblock& s) {
+    return std::tuple(s.epoch, s.checkpoint, s.tail.sequence);
+  };
+  return age(a) > age(b);
+}
+
+Status neither(const Device& device, const Copy& a, const Copy& b) {
+  const Status& first = a.superblock.status();
+  const Status& second = b.superblock.status();
+  const std::string text = device.name() +
+                           ": no usable superblock: first copy: " + first.message() +
+                           "; second copy: " + second.message();
+  if (!a.ours && !b.ours) return Status(Code::not_found, device.name() + " holds no csnap store");
+  if (first.code() == Code::io_error || second.code() == Code::io_error)
+    return Status(Code::io_error, text);
+  return Status(Code::corrupt, text);
+}
+
+}  // namespace
+
+Result<Superblock> read_superblock(Device& metadata) {
+  if (metadata.size() < (kSuperblockB.value + 1) * kBlockSize)
+    return Status(Code::not_found, metadata.name() + " holds no csnap store: it is too small");
+  Copy a = read_copy(metadata, kSuperblockA);
+  Copy b = read_copy(metadata, kSuperblockB);
+  // One copy of a newer build means that a newer build has changed the store: the other copy,
+  // older, does not describe it any more.
+  for (const Copy* copy : {&a, &b})
+    if (copy->superblock.status().code() == Code::unsupported)
+      return copy->superblock.status().with_context(metadata.name());
+  if (!a.superblock.ok() && !b.superblock.ok()) return neither(metadata, a, b);
+  if (!b.superblock.ok()) return std::move(a.superblock);
+  if (!a.superblock.ok()) return std::move(b.superblock);
+  if (a.superblock->uuid != b.superblock->uuid)
+    return Status(Code::corrupt,
+                  metadata.name() + ": the two superblocks are of different stores, " +
+                      a.superblock->uuid.to_string() + " and " + b.superblock->uuid.to_string());
+  return newer(*b.superblock, *a.superblock) ? std::move(b.superblock) : std::move(a.superblock);
+}
+
+Status write_superblock(Device& metadata, const Superblock& superblock) {
+  AlignedBuffer buffer(kBlockSize);
+  for (const BlockAddress address : {kSuperblockA, kSuperblockB}) {
+    encode_superblock(superblock, address, buffer.span());
+    CSNAP_TRY(write_sync(metadata, address.value * kBlockSize, buffer.span()));
+    CSNAP_TRY(flush_sync(metadata));
+  }
+  return {};
+}
+
+void encode_data_label(const Superblock& superblock, MutableBlock out) {
+  std::fill(out.begin(), out.end(), std::byte{0});
+  auto& disk = view_as<DataLabelDisk>(out);
+  std::memcpy(disk.magic, kSuperblockMagic, sizeof disk.magic);
+  disk.version.set(superblock.version);
+  disk.chunk_shift.set(superblock.chunk_shift);
+  disk.blocks.set(superblock.data.blocks);
+  std::memcpy(disk.label, superblock.label.data(), std::min(superblock.label.size(), kMaxLabel));
+  seal_block(out, BlockKind::data_label, kDataLabel, superblock.uuid, Sequence(0));
+}
+
+Status check_data_label(ConstBlock block, const Uuid& store) {
+  const auto& disk = view_as<DataLabelDisk>(block);
+  Uuid found;
+  std::memcpy(found.bytes.data(), disk.header.uuid, found.bytes.size());
+  CSNAP_TRY(check_block(block, BlockKind::data_label, kDataLabel, found));
+  if (found != store)
+    return Status(Code::invalid, "this is the data device of store " + found.to_string() +
+                                     ", not of " + store.to_string());
+  return {};
+}
+
+Status check_devices(const Superblock& superblock, Device& store, Device* metadata) {
+  if (superblock.separate_metadata != (metadata != nullptr))
+    return Status(Code::invalid, metadata ? "the store has no separate metadata device"
+                                          : "the store has a separate metadata device; name it");
+  const auto check_size = [](const Device& device, const SpaceLayout& space) -> Status {
+    if (device.size() / kBlockSize >= space.blocks) return {};
+    return Status(Code::corrupt, device.name() + " has " + std::to_string(device.size()) +
+                                     " bytes, but the store on it was made for " +
+                                     std::to_string(space.blocks * kBlockSize));
+  };
+  CSNAP_TRY(check_size(store, superblock.data));
+  if (!metadata) return {};
+  CSNAP_TRY(check_size(*metadata, superblock.metadata));
+  AlignedBuffer label(kBlockSize);
+  CSNAP_TRY(read_sync(store, kDataLabel.value * kBlockSize, label.span()));
+  return check_data_label(label.span(), superblock.uuid).with_context(store.name());
+}
+
+}  // namespace csnap

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables as blocks: docs/format/tables.md.
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <string>
+
+#include "store/tables.h"
+#include "store/tables_format.h"
+
+namespace csnap {
+namespace {
+
+static_assert(sizeof(SnapshotDisk::name) == kMaxSnapshotName);
+static_assert(std::size(ClientDisk{}.pools) == kMaxPools);
+
+Status bad(const std::string& what) {
+  return Status(Code::corrupt, what);
+}
+
+template <class Disk>
+bool all_zero(const Disk& disk) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(&disk);
+  return std::all_of(bytes, bytes + sizeof disk, [](unsigned char c) { return c == 0; });
+}
+
+SnapshotDisk encode_entry(const Snapshot& s) {
+  SnapshotDisk disk{};
+  disk.id.set(s.id.value);
+  std::memcpy(disk.uuid, s.uuid.bytes.data(), sizeof disk.uuid);
+  disk.created.set(s.created);
+  disk.deleted_up_to.set(s.deleted_up_to.value);
+  disk.bit.set(static_cast<std::uint8_t>(s.bit));
+  disk.flags.set(s.deleting ? kSnapshotDeleting : 0);
+  disk.name_length.set(static_cast<std::uint8_t>(s.name.size()));
+  std::memcpy(disk.name, s.name.data(), std::min(s.name.size(), sizeof disk.name));
+  return disk;
+}
+
+Result<Snapshot> decode_entry(const SnapshotDisk& disk, const Superblock& superblock) {
+  Snapshot s;
+  s.id = SnapshotId(disk.id.get());
+  std::memcpy(s.uuid.bytes.data(), disk.uuid, sizeof disk.uuid);
+  s.created = disk.created.get();
+  s.deleted_up_to = Chunk(disk.deleted_up_to.get());
+  s.bit = disk.bit.get();
+  s.deleting = (disk.flags.get() & kSnapshotDeleting) != 0;
+  if (disk.flags.get() & ~kSnapshotDeleting) return bad("unknown flags");
+  if (disk.name_length.get() > kMaxSnapshotName) return bad("a name of more than 64 bytes");
+  s.name.assign(disk.name, disk.name_length.get());
+  if (s.id >= superblock.next_snapshot) return bad("an id that was not given yet");
+  if (s.deleted_up_to.value > superblock.origin_chunks()) return bad("deleted beyond the origin");
+  return s;
+}
+
+ClientDisk encode_entry(const ClientEntry& c) {
+  ClientDisk disk{};
+  std::memcpy(disk.id, c.id.bytes.data(), sizeof disk.id);
+  disk.volume.set(c.volume.value);
+  for (std::size_t i = 0; i < kMaxPools; ++i) {
+    if (c.pools[i].count == 0) continue;
+    assert(c.pools[i].count <= UINT32_MAX);
+    disk.pools[i].start.set(c.pools[i].start.value);
+    disk.pools[i].count.set(static_cast<std::uint32_t>(c.pools[i].count));
+  }
+  return disk;
+}
+
+Result<ClientEntry> decode_entry(const ClientDisk& disk, const Superblock& superblock) {
+  ClientEntry c;
+  std::memcpy(c.id.bytes.data(), disk.id, sizeof disk.id);
+  c.volume = SnapshotId(disk.volume.get());
+  if (c.volume >= superblock.next_snapshot) return bad("a snapshot id that was not given yet");
+  for (std::size_t i = 0; i < kMaxPools; ++i) {
+    const std::uint64_t count = disk.pools[i].count.get();
+    if (count == 0) continue;
+    c.pools[i] = {StoreChunk(disk.pools[i].start.get()), count};
+    if (c.pools[i].start < superblock.first_chunk() ||
+        c.pools[i].end().value > superblock.store_chunks())
+      return bad("a pool outside the store");
+  }
+  return c;
+}
+
+// Writes entries back to back into the area's blocks, leaving alone those that say it already.
+template <class Disk, class Entries>
+Status encode_area(BlockCache& cache, BlockKind kind, BlockAddress start, std::uint64_t blocks,
+                   const Entries& entries) {
+  constexpr std::size_t kPerBlock = kBlockPayload / sizeof(Disk);
+  if (entries.size() > blocks * kPerBlock)
+    return Status(Code::no_space, std::string("the ") + kind_name(kind) + " table is full");
+  for (std::uint64_t b = 0; b < blocks; ++b) {
+    std::array<Disk, kPerBlock> wanted{};
+    for (std::size_t i = 0; i < kPerBlock && b * kPerBlock + i < entries.size(); ++i)
+      wanted[i] = encode_entry(entries[b * kPerBlock + i]);
+    const auto there = cache.read(start + b, kind);
+    if (there.ok() && std::memcmp(there->data() + sizeof(BlockHeader), &wanted, sizeof wanted) == 0)
+      continue;
+    std::memcpy(cache.create(start + b, kind).data() + sizeof(BlockHeader), &wanted, sizeof wanted);
+  }
+  return {};
+}
+
+// Hands every entry in use to add(); those in use come first.
+template <class Disk, class Add>
+Status decode_area(BlockCache& cache, BlockKind kind, BlockAddress start, std::uint64_t blocks,
+                   const Superblock& superblock, Add add) {
+  constexpr std::size_t kPerBlock = kBlockPayload / sizeof(Disk);
+  bool ended = false;
+  for (std::uint64_t b = 0; b < blocks; ++b) {
+    CSNAP_TRY(cache.fetch_sync(start + b));
+    CSNAP_ASSIGN(const ConstBlock block, cache.read(start + b, kind));
+    for (std::size_t i = 0; i < kPerBlock; ++i) {
+      const auto& disk =
+          view_as<Disk>(block.subspan(sizeof(BlockHeader) + i * sizeof(Disk), sizeof(Disk)));
+      const std::string where =
+          std::string(kind_name(kind)) + " table, entry " + std::to_string(b * kPerBlock + i);
+      if (all_zero(disk)) {
+        ended = true;
+        continue;
+      }
+      if (ended) return bad(where + ": in use after an unused one");
+      auto entry = decode_entry(disk, superblock);
+      if (!entry.ok()) return entry.status().with_context(where);
+      if (Status s = add(std::move(*entry)); !s.ok()) return bad(where + ": " + s.message());
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status SnapshotTable::encode(BlockCache& cache, const Superblock& superblock) const {
+  return encode_area<SnapshotDisk>(cache, BlockKind::snapshots, superblock.snapshots,
+                                   superblock.snapshot_blocks, snapshots_);
+}
+
+Result<SnapshotTable> SnapshotTable::decode(BlockCache& cache, const Superblock& superblock) {
+  SnapshotTable table;
+  CSNAP_TRY(decode_area<SnapshotDisk>(cache, BlockKind::snapshots, superblock.snapshots,
+                                      superblock.snapshot_blocks, superblock,
+                                      [&](Snapshot s) { return table.add(std::move(s)); }));
+  return table;
+}
+
+std::size_t ClientTable::capacity_of(const Superblock& superblock) {
+  return superblock.client_blocks * kClientsPerBlock;
+}
+
+Status ClientTable::encode(BlockCache& cache, const Superblock& superblock) const {
+  return encode_area<ClientDisk>(cache, BlockKind::clients, superblock.clients,
+                                 superblock.client_blocks, clients_);
+}
+
+Result<ClientTable> ClientTable::decode(BlockCache& cache, const Superblock& superblock) {
+  ClientTable table(capacity_of(superblock));
+  CSNAP_TRY(decode_area<ClientDisk>(cache, BlockKind::clients, superblock.clients,
+                                    superblock.client_blocks, superblock,
+                                    [&](const ClientEntry& c) { return table.add(c); }));
+  return table;
+}
+
+}  // namespace csnap
