@@ -74,7 +74,7 @@ struct ClientInfo {
   std::uint64_t provisional_chunks = 0;
 };
 struct EngineStatus {
-  Superblock superblock;           // as of now
+  Superblock superblock;  // as of now
   std::uint64_t snapshots = 0, deleting = 0, clients = 0;
   std::uint64_t store_chunks = 0, free_chunks = 0, held_chunks = 0, exception_chunks = 0;
   std::uint64_t cache_blocks = 0, cache_capacity = 0, dirty_blocks = 0;
@@ -82,7 +82,7 @@ struct EngineStatus {
   std::uint64_t journal_blocks = 0, journal_live_blocks = 0;
   std::uint64_t commits = 0, checkpoints = 0, copied_chunks = 0;
   std::uint64_t origin_writes = 0, snapshot_reads = 0, snapshot_writes = 0;  // requests answered
-  bool failed = false;             // the journal could not be written: nothing new is granted
+  bool failed = false;  // the journal could not be written: nothing new is granted
   std::string failure;
 };
 
@@ -102,10 +102,10 @@ class EngineEvents {
 
 struct EngineOptions {
   std::size_t cache_bytes = 64u << 20;
-  std::size_t copy_bytes = 32u << 20;      // memory for copies in flight
+  std::size_t copy_bytes = 32u << 20;        // memory for copies in flight
   std::uint64_t max_request_chunks = 65536;  // more in one request is invalid
-  std::string holder;                       // written into the superblock
-  std::uint64_t random_seed = 0;            // for UUIDs of snapshots
+  std::string holder;                        // written into the superblock
+  std::uint64_t random_seed = 0;             // for UUIDs of snapshots
 };
 
 struct EngineDevices {
@@ -116,6 +116,8 @@ struct EngineDevices {
 
 class Engine {
  public:
+  class Impl;  // its parts (engine_impl.h)
+
   // Reads the superblock, replays the journal, raises the epoch. Blocks. The devices are the
   // engine's from then on. events must outlive the engine.
   static Result<std::unique_ptr<Engine>> open(EngineDevices devices, EngineOptions options,
@@ -141,7 +143,8 @@ class Engine {
   // not_found when the snapshot is gone, no_space when there are too many sessions.
   using Opened = std::function<void(Result<ClientKey>)>;
   void open_client(const Uuid& id, SnapshotId volume, Opened done);
-  // Read locks that a client held under a server before this one. Returns unavailable when it came too late.
+  // Read locks that a client held under a server before this one. Returns unavailable when it came
+  // too late.
   Status upload_lock(ClientKey client, ReadId id, std::span<const ChunkRun> on_origin);
   // The client has nothing more from before the restart: no lock but those uploaded, no provisional
   // write in flight.
@@ -174,7 +177,8 @@ class Engine {
   // -- administration --------------------------------------------------------------------------
   using SnapshotDone = std::function<void(Result<Snapshot>)>;
   void create_snapshot(const std::string& name, SnapshotDone done);
-  // busy while a client has it open, unless force, which evicts. done: it is gone; its space follows.
+  // busy while a client has it open, unless force, which evicts. done: it is gone; its space
+  // follows.
   void delete_snapshot(const std::string& name, bool force, Done done);
   void rename_snapshot(const std::string& from, const std::string& to, Done done);
   std::vector<SnapshotInfo> list() const;  // live and deleting, by id
@@ -201,7 +205,6 @@ class Engine {
   unsigned chunk_shift() const;
 
  private:
-  class Impl;
   explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

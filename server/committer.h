@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Group commit. Changes come as units: records that must become durable together. A unit is
+// applied to the state in memory when its turn comes, joins the open group, and its done() runs
+// once the group's commit is durable. What arrives while a commit is in flight forms the next
+// group; no timer delays anything.
+//
+// Order: units are applied, and their records written, in the order in which they were added.
+// Admission: a unit waits while the journal could not take it together with a whole checkpoint, or
+// too much metadata is dirty; a checkpoint then is under way and lets it in.
+// Threading: the engine's thread. done() may run from add(), pump() or a device completion.
+// Errors: when a commit cannot be written, the memory is ahead of the disk: the committer fails for
+// good, every unit ends with that error, and the store must be opened anew.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "journal/journal.h"
+#include "journal/records.h"
+#include "server/checkpointer.h"
+#include "server/store_state.h"
+
+namespace csnap {
+
+class Committer {
+ public:
+  using Done = std::function<void(Status)>;
+  struct Unit {
+    // Called when the unit is about to be applied: the records as they must be now. Not ok, or no
+    // records: the unit is dropped and done() told at once.
+    std::function<Status(std::vector<Record>&)> build;
+    Done done;
+  };
+  // What a group's commit freed, told once it is durable.
+  using Freed = std::function<void(std::vector<StoreRun>)>;
+
+  // flush_also: the data device, when it is another one than the journal's.
+  Committer(StoreState& state, Device& metadata, Journal& journal, std::vector<Device*> flush_also,
+            Freed freed);
+
+  void add(Unit unit);
+  // Applies what may be applied, and starts the next commit if none is in flight. Once a turn.
+  void pump();
+  // Asks for a checkpoint at the next edge, needed or not.
+  void request_checkpoint() { checkpoint_wanted_ = true; }
+
+  bool idle() const;  // no unit, no commit, no checkpoint
+  const Status& failure() const { return failure_; }
+  std::uint64_t commits() const { return commits_; }
+  std::uint64_t queued() const { return queue_.size(); }
+  Checkpointer& checkpointer() { return checkpointer_; }
+  const Checkpointer& checkpointer() const { return checkpointer_; }
+
+ private:
+  struct Queued {
+    Unit unit;
+    std::vector<Record> records;
+    std::size_t applied = 0;
+    bool built = false;
+    std::vector<StoreRun> freed;
+  };
+
+  void apply_queue();
+  bool apply_front();  // false: it has to wait
+  bool wait_for_block(const Status& miss);
+  bool admitted(std::size_t more_bytes) const;
+  bool checkpoint_due() const;
+  std::uint64_t dirty_cap() const;
+  void try_begin_checkpoint();
+  void close_group();
+  void append();
+  void committed(Status status);
+  void fail(Status status);
+
+  StoreState& state_;
+  Journal& journal_;
+  std::vector<Device*> flush_also_;
+  Freed freed_;
+  Checkpointer checkpointer_;
+
+  std::deque<Queued> queue_;  // not applied yet, or the first one in part
+  bool waiting_for_block_ = false;
+
+  // The open group: applied, not written.
+  std::vector<std::byte> records_;
+  std::vector<Done> waiting_;
+  std::vector<StoreRun> group_freed_;
+  // The commit in flight.
+  CommitContent content_;
+  std::vector<std::byte> flying_records_;
+  std::vector<Done> flying_waiting_;
+  std::vector<StoreRun> flying_freed_;
+  std::uint64_t flying_blocks_ = 0;
+  bool flying_images_ = false;
+  bool checkpoint_follows_ = false;  // the commit in flight is the edge of a checkpoint
+  int attempts_ = 0;
+
+  bool checkpoint_wanted_ = false;
+  std::uint64_t records_since_checkpoint_ = 0;
+  std::uint64_t blocks_since_checkpoint_ = 0;
+  std::uint64_t commits_ = 0;
+  Status failure_;
+};
+
+}  // namespace csnap

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The requests of the data path, each in a file of its own. The ranges have been checked: within
+// the volume, no empty one, not too many chunks.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "server/engine_impl.h"
+#include "server/op.h"
+
+namespace csnap {
+
+void start_origin_write(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
+                        Engine::Done done);
+void start_snapshot_read(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
+                         Engine::ReadDone done);
+void start_snapshot_write(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
+                          bool overwrite, Engine::WriteDone done);
+void start_finish_write(Engine::Impl& engine, ClientState& client, std::vector<WrittenRun> runs,
+                        Engine::Done done);
+void start_dump(Engine::Impl& engine, Chunk from, std::size_t limit,
+                std::function<void(Result<Engine::DumpPage>)> done);
+
+}  // namespace csnap

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine's front: checks what it is asked for and hands it to the part that does it.
+#include "server/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/data_ops.h"
+#include "server/engine_impl.h"
+
+namespace csnap {
+namespace {
+
+Status check_ranges(const Engine::Impl& e, std::span<const ChunkRun> ranges) {
+  const std::uint64_t chunks = e.state->superblock().origin_chunks();
+  if (ranges.empty()) return Status(Code::invalid, "no ranges");
+  std::uint64_t total = 0;
+  for (const auto& run : ranges) {
+    if (run.count == 0) return Status(Code::invalid, "an empty range");
+    if (run.start.value >= chunks || run.count > chunks - run.start.value)
+      return Status(Code::out_of_range, "chunks " + std::to_string(run.start.value) + "+" +
+                                            std::to_string(run.count) +
+                                            " lie beyond the volume's " + std::to_string(chunks));
+    total += run.count;
+    if (total > e.options.max_request_chunks)
+      return Status(Code::invalid, "more than " + std::to_string(e.options.max_request_chunks) +
+                                       " chunks in one request");
+  }
+  return {};
+}
+
+// What every request of the data path is checked for.
+Status check_request(Engine::Impl& e, const ClientState* c, bool on_origin,
+                     std::span<const ChunkRun> ranges) {
+  if (!c) return Status(Code::stale, "the session is over");
+  if (e.stopping) return Status(Code::unavailable, "the server is stopping");
+  if ((c->volume == kOrigin) != on_origin)
+    return Status(Code::invalid, on_origin ? "this session is open on a snapshot"
+                                           : "this session is open on the origin");
+  if (!on_origin && !e.live_volume(*c)) return Engine::Impl::volume_deleted();
+  return check_ranges(e, ranges);
+}
+
+}  // namespace
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+std::size_t Engine::poll() {
+  return impl_->poll();
+}
+void Engine::end_turn() {
+  impl_->end_turn();
+}
+void Engine::tick(std::uint64_t now_ms, std::uint64_t wall_ns) {
+  impl_->now_ms = now_ms;
+  impl_->wall_ns = wall_ns;
+}
+bool Engine::idle() const {
+  return impl_->quiet() && impl_->deleter->idle();
+}
+Status Engine::close() {
+  return impl_->close();
+}
+
+std::vector<int> Engine::event_fds() const {
+  std::vector<int> fds;
+  for (const Device* device : impl_->all_devices())
+    if (device->event_fd() >= 0) fds.push_back(device->event_fd());
+  return fds;
+}
+
+void Engine::open_client(const Uuid& id, SnapshotId volume, Opened done) {
+  impl_->open_client(id, volume, std::move(done));
+}
+
+Status Engine::upload_lock(ClientKey client, ReadId id, std::span<const ChunkRun> on_origin) {
+  ClientState* c = impl_->client(client);
+  if (!c) return Status(Code::stale, "the session is over");
+  if (c->settled)
+    return Status(Code::unavailable, "read locks can be uploaded only after a restart, and once");
+  if (c->volume == kOrigin)
+    return Status(Code::invalid, "a session on the origin has no read locks");
+  CSNAP_TRY(check_ranges(*impl_, on_origin));
+  c->next_read = std::max(c->next_read, id + 1);
+  if (!c->reads.contains(id)) c->reads[id] = impl_->quarantine.begin_read();
+  for (const auto& run : on_origin) impl_->locks.lock({client, id}, run);
+  return {};
+}
+
+void Engine::upload_done(ClientKey client) {
+  if (ClientState* c = impl_->client(client)) impl_->settle(*c);
+}
+
+void Engine::close_client(ClientKey client) {
+  impl_->close_client(client);
+}
+void Engine::forget_client(const Uuid& id) {
+  impl_->forget_client(id);
+}
+
+std::vector<Uuid> Engine::absent_clients() const {
+  std::vector<Uuid> ids;
+  for (const auto& [id, volume] : impl_->absent) ids.push_back(id);
+  return ids;
+}
+
+void Engine::origin_write(ClientKey client, std::vector<ChunkRun> ranges, Done done) {
+  ClientState* c = impl_->client(client);
+  const Status ok = check_request(*impl_, c, true, ranges);
+  if (!ok.ok()) return done(ok);
+  start_origin_write(*impl_, *c, std::move(ranges), std::move(done));
+}
+
+void Engine::snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadDone done) {
+  ClientState* c = impl_->client(client);
+  const Status ok = check_request(*impl_, c, false, ranges);
+  if (!ok.ok()) return done(ok);
+  start_snapshot_read(*impl_, *c, std::move(ranges), std::move(done));
+}
+
+void Engine::finish_read(ClientKey client, ReadId id) {
+  if (ClientState* c = impl_->client(client)) impl_->finish_read(*c, id);
+}
+
+void Engine::snapshot_write(ClientKey client, std::vector<ChunkRun> ranges, bool overwrite,
+                            WriteDone done) {
+  ClientState* c = impl_->client(client);
+  const Status ok = check_request(*impl_, c, false, ranges);
+  if (!ok.ok()) return done(ok);
+  start_snapshot_write(*impl_, *c, std::move(ranges), overwrite, std::move(done));
+}
+
+void Engine::finish_write(ClientKey client, std::vector<WrittenRun> runs, Done done) {
+  ClientState* c = impl_->client(client);
+  std::vector<ChunkRun> ranges;
+  for (const auto& run : runs) ranges.push_back(run.chunks);
+  const Status ok = check_request(*impl_, c, false, ranges);
+  if (!ok.ok()) return done(ok);
+  for (const auto& run : runs) {
+    if (run.crcs.size() != run.chunks.count)
+      return done(Status(Code::invalid, "not one checksum for each chunk"));
+    if (!impl_->in_pool(*c, {run.store, run.chunks.count}))
+      return done(Status(Code::stale, "the place is not this session's; write again"));
+  }
+  start_finish_write(*impl_, *c, std::move(runs), std::move(done));
+}
+
+void Engine::barrier_done(ClientKey client, std::uint64_t id) {
+  impl_->barrier->done(client, id);
+}
+
+void Engine::evicted(ClientKey client) {
+  if (ClientState* c = impl_->client(client)) c->evicted = !impl_->live_volume(*c);
+}
+
+void Engine::create_snapshot(const std::string& name, SnapshotDone done) {
+  if (impl_->stopping) return done(Status(Code::unavailable, "the server is stopping"));
+  impl_->barrier->create(name, std::move(done));
+}
+
+Result<Snapshot> Engine::find_snapshot(const std::string& name) const {
+  if (const Snapshot* snapshot = impl_->state->snapshots().find_live(name)) return *snapshot;
+  return Status(Code::not_found, "there is no snapshot named '" + name + "'");
+}
+
+void Engine::dump(Chunk from, std::size_t limit, std::function<void(Result<DumpPage>)> done) {
+  if (impl_->stopping) return done(Status(Code::unavailable, "the server is stopping"));
+  start_dump(*impl_, from, limit, std::move(done));
+}
+
+const Uuid& Engine::store_uuid() const {
+  return impl_->state->superblock().uuid;
+}
+Epoch Engine::epoch() const {
+  return impl_->state->superblock().epoch;
+}
+std::uint64_t Engine::origin_size() const {
+  return impl_->state->superblock().origin_size;
+}
+unsigned Engine::chunk_shift() const {
+  return impl_->state->superblock().chunk_shift;
+}
+
+}  // namespace csnap

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine's parts and how they hang together. Only server/*.cc of the engine include this.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "journal/journal.h"
+#include "server/barrier.h"
+#include "server/busy_chunks.h"
+#include "server/client_state.h"
+#include "server/committer.h"
+#include "server/copier.h"
+#include "server/deleter.h"
+#include "server/engine.h"
+#include "server/quarantine.h"
+#include "server/read_locks.h"
+#include "server/store_state.h"
+
+namespace csnap {
+
+class Engine::Impl {
+ public:
+  Impl(EngineDevices the_devices, EngineOptions the_options, EngineEvents& the_events);
+  ~Impl();
+
+  // What recovery found, made ready to serve.
+  void start(std::unique_ptr<StoreState> the_state, std::unique_ptr<Journal> the_journal,
+             std::vector<StoreRun> freed);
+
+  // -- turns (engine.cc) ---------------------------------------------------------------------
+  std::size_t poll();
+  void end_turn();
+  void run_ready();
+  void release_freed();
+  bool quiet() const;  // nothing under way but deletions
+  Status close();
+
+  // -- changes (changes.cc) ------------------------------------------------------------------
+  // Bits that count for sharing: of live snapshots, and of those whose deletion is not durable yet.
+  ShareMask active() const { return state->snapshots().active() | undead; }
+  bool exclusive(const Exception& e, ShareMask bit) const { return (e.mask & active()) == bit; }
+  using Build = std::function<Status(const Copied&, std::vector<Record>&)>;
+  // Makes the run busy, copies it, commits the records that build makes of it, and tells.
+  // REQUIRES: the run is not busy.
+  void copy_and_commit(ChunkRun run, bool from_origin, StoreChunk from, Build build,
+                       std::function<void(Status)> done);
+  void copy(ChunkRun run, bool from_origin, StoreChunk from, Build build,
+            std::function<void(Status)> finish);
+  // As copy_and_commit() without a copy.
+  void commit_busy(ChunkRun run, std::function<Status(std::vector<Record>&)> build,
+                   std::function<void(Status)> done);
+  void commit(Record record, std::function<void(Status)> done);
+  void release_busy(ChunkRun run);
+  void later(std::function<void()> what) { ready.push_back(std::move(what)); }
+  void later(std::vector<std::function<void()>> what) {
+    for (auto& f : what) ready.push_back(std::move(f));
+  }
+  void log(EngineEvents::Level level, const std::string& text) { events.log(level, text); }
+  void log_full_store();
+  static Status volume_deleted();
+
+  // -- clients (clients.cc) ------------------------------------------------------------------
+  ClientState* client(ClientKey key);
+  void open_client(const Uuid& id, SnapshotId volume, Opened done);
+  void close_client(ClientKey key);
+  void forget_client(const Uuid& id);
+  void settle(ClientState& c);
+  void settled_changed();
+  void finish_read(ClientState& c, ReadId id);
+  void recount_unsettled();
+  // Sessions from before the restart that may still use this volume.
+  bool unsettled_on(SnapshotId volume) const;
+  bool open_on(SnapshotId volume) const;
+  const Snapshot* live_volume(const ClientState& c) const;
+  void add_op(ClientState& c, const std::shared_ptr<Op>& op);
+  void remove_op(const std::shared_ptr<Op>& op, ClientKey key);
+
+  // -- pools (pools.cc) ----------------------------------------------------------------------
+  // Up to `wanted` chunks of the client's pools; count 0 when they are used up.
+  StoreRun take_from_pool(ClientState& c, std::uint64_t wanted);
+  // Handed out and finished (or given up).
+  void finish_in_pool(ClientState& c, StoreRun run);
+  bool in_pool(const ClientState& c, StoreRun run) const;
+  // Sets more aside; resume when there is. unavailable: no slot is free; no_space; need_block.
+  Status grow_pool(ClientState& c, std::function<void()> resume);
+  void pool_grown(ClientKey key, std::size_t slot, StoreRun run, const Status& status);
+  // Gives back what was never handed out, for a store that is full. Returns whether there was any.
+  bool reclaim_pools();
+
+  EngineDevices devices;
+  EngineOptions options;
+  EngineEvents& events;
+  std::unique_ptr<StoreState> state;
+  std::unique_ptr<Journal> journal;
+  std::unique_ptr<Committer> committer;
+  std::unique_ptr<Copier> copier;
+  ReadLocks locks;
+  BusyChunks busy;
+  Quarantine quarantine;
+  std::unique_ptr<Barrier> barrier;
+  std::unique_ptr<Deleter> deleter;
+
+  std::map<ClientKey, ClientState> clients;
+  std::unordered_map<Uuid, ClientKey> clients_by_id;
+  std::map<Uuid, SnapshotId> absent;  // in the store's table, not heard of since the restart
+  std::unordered_map<Uuid, std::vector<Opened>> opening;
+  bool readers_unsettled = false;  // a session of before the restart may hold read locks
+  ClientKey next_client = 1;
+  std::vector<std::function<void()>> settle_waiters;
+
+  ShareMask undead = 0;  // bits whose snapshot's deletion is not durable yet
+  std::vector<std::function<void()>> undead_waiters;
+  std::uint64_t changes = 0;     // under way: copies and units
+  std::uint64_t generation = 0;  // grows with each snapshot created
+
+  std::unordered_set<std::shared_ptr<Op>> admin_ops;
+  std::deque<std::function<void()>> ready;
+  bool running_ready = false;
+  bool stopping = false;
+  bool told_failure = false;
+  std::uint64_t now_ms = 0, wall_ns = 0, told_full_ms = 0;
+  bool told_full = false;
+  std::uint64_t random_state = 0;
+  std::uint64_t random();
+  std::uint64_t origin_writes = 0, snapshot_reads = 0, snapshot_writes = 0;
+
+  Device& metadata_device() { return devices.metadata ? *devices.metadata : *devices.store; }
+  std::vector<Device*> all_devices();
+};
+
+}  // namespace csnap

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps freed store chunks from being used again while a client may still be reading them: a
+// chunk freed at some moment is let go when every snapshot read that had begun by then has ended.
+// The frees must be durable when they are added. Threading: the engine's thread.
+#pragma once
+
+#include <cassert>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "store/types.h"
+
+namespace csnap {
+
+class Quarantine {
+ public:
+  using Ticket = std::uint64_t;
+
+  // A read begins, and ends: between the two, nothing freed after the beginning is let go.
+  Ticket begin_read() {
+    ++reads_[now_];
+    return now_;
+  }
+  void end_read(Ticket ticket) {
+    const auto it = reads_.find(ticket);
+    assert(it != reads_.end());
+    if (--it->second == 0) reads_.erase(it);
+  }
+  void add(std::vector<StoreRun> runs) {
+    waiting_.push_back({now_, std::move(runs)});
+    ++now_;
+  }
+  // What may be used again by now.
+  std::vector<StoreRun> take() {
+    std::vector<StoreRun> free;
+    while (!waiting_.empty() &&
+           (reads_.empty() || waiting_.front().freed < reads_.begin()->first)) {
+      auto& runs = waiting_.front().runs;
+      free.insert(free.end(), runs.begin(), runs.end());
+      waiting_.pop_front();
+    }
+    return free;
+  }
+  bool empty() const { return waiting_.empty(); }
+
+ private:
+  struct Batch {
+    Ticket freed = 0;
+    std::vector<StoreRun> runs;
+  };
+  Ticket now_ = 1;
+  std::map<Ticket, std::uint64_t> reads_;  // begun then and not ended
+  std::deque<Batch> waiting_;
+};
+
+}  // namespace csnap

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// A snapshot read is told, run by run, whether its data is in the store or still on the origin.
+// What is on the origin is locked against origin writes until the read is finished; no place in the
+// store that it was told of is used for anything else before.
+#include "server/data_ops.h"
+
+namespace csnap {
+namespace {
+
+class SnapshotRead : public RangeOp {
+ public:
+  SnapshotRead(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
+               Engine::ReadDone done)
+      : RangeOp(engine, client.key, std::move(ranges)), done_(std::move(done)) {
+    grant_.id = client.next_read++;
+    client.reads[grant_.id] = engine.quarantine.begin_read();
+  }
+
+ protected:
+  void advance() override {
+    const ClientState* client = engine_.client(client_);
+    if (!client) return;
+    while (!at_end()) {
+      const Snapshot* snapshot = engine_.live_volume(*client);
+      if (!snapshot) return fail(Engine::Impl::volume_deleted());
+      Mapping mapping;
+      if (!find_mapping(mapping)) return;
+      add_piece(mapping, mask_of_bit(snapshot->bit));
+      move(mapping.chunks.count);
+    }
+    finish();
+    if (!silent()) done_(std::move(grant_));
+  }
+
+  void fail(const Status& status) override {
+    finish();
+    if (ClientState* client = engine_.client(client_)) engine_.finish_read(*client, grant_.id);
+    if (!silent()) done_(status);
+  }
+
+ private:
+  void finish() {
+    end();
+    ++engine_.snapshot_reads;
+    engine_.remove_op(shared_from_this(), client_);
+  }
+
+  void add_piece(const Mapping& mapping, ShareMask bit) {
+    ReadPiece piece;
+    piece.chunks = mapping.chunks;
+    if (const Exception* e = mapping.find(bit)) {
+      piece.store = e->store;
+      piece.exclusive = engine_.exclusive(*e, bit);
+      piece.rewritable = piece.exclusive && rewritable({e->store, mapping.chunks.count});
+    } else {
+      piece.on_origin = true;
+      engine_.locks.lock({client_, grant_.id}, piece.chunks);
+    }
+    auto& pieces = grant_.pieces;
+    if (!pieces.empty() && continues(pieces.back(), piece))
+      pieces.back().chunks.count += piece.chunks.count;
+    else
+      pieces.push_back(piece);
+  }
+
+  static bool continues(const ReadPiece& a, const ReadPiece& b) {
+    return a.chunks.end() == b.chunks.start && a.on_origin == b.on_origin &&
+           a.exclusive == b.exclusive && a.rewritable == b.rewritable &&
+           (a.on_origin || a.store + a.chunks.count == b.store);
+  }
+
+  // A hint only: what is not in memory counts as no.
+  bool rewritable(StoreRun run) {
+    for (StoreChunk c = run.start; c < run.end(); ++c) {
+      const auto crc = engine_.state->checksums().get(c);
+      if (!crc.ok() || *crc != 0) return false;
+    }
+    return true;
+  }
+
+  Engine::ReadDone done_;
+  ReadGrant grant_;
+};
+
+}  // namespace
+
+void start_snapshot_read(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
+                         Engine::ReadDone done) {
+  auto op = std::make_shared<SnapshotRead>(engine, client, std::move(ranges), std::move(done));
+  engine.add_op(client, op);
+  op->run();
+}
+
+}  // namespace csnap
