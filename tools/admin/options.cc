@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/admin/options.h"
+
+#include <array>
+#include <boost/program_options.hpp>
+#include <sstream>
+#include <utility>
+
+#include "proto/address.h"
+
+namespace csnap {
+namespace {
+
+namespace po = boost::program_options;
+
+struct CommandForm {
+  const char* word;
+  AdminCommand command;
+  std::size_t names;  // how many it takes
+  const char* form;
+  const char* what;
+};
+constexpr std::array<CommandForm, 7> kCommands{{
+    {"create", AdminCommand::create, 1, "create NAME", "make a snapshot of the origin"},
+    {"delete", AdminCommand::remove, 1, "delete NAME [--force]", "remove a snapshot"},
+    {"rename", AdminCommand::rename, 2, "rename OLD NEW", "give a snapshot another name"},
+    {"list", AdminCommand::list, 0, "list", "the snapshots"},
+    {"status", AdminCommand::status, 0, "status", "the server and its store"},
+    {"locks", AdminCommand::locks, 0, "locks", "what readers of snapshots hold"},
+    {"dump", AdminCommand::dump, 0, "dump", "what lies where in the store"},
+}};
+
+po::options_description options_description() {
+  po::options_description options("Options");
+  auto add = options.add_options();
+  add("server", po::value<std::vector<std::string>>()->value_name("ADDRESS"),
+      "unix:PATH or HOST:PORT. Default: where csnapd listens by default");
+  add("json", "print JSON");
+  add("force", "delete: do not ask, and take the snapshot away from clients that have it open");
+  add("version", "print the version");
+  add("help,h", "print this text");
+  return options;
+}
+
+Status usage_error(const std::string& text) {
+  return Status(Code::invalid, text);
+}
+
+Status take_command(const std::vector<std::string>& words, AdminOptions& options) {
+  if (words.empty()) return usage_error("no command");
+  for (const auto& command : kCommands) {
+    if (words[0] != command.word) continue;
+    if (words.size() - 1 != command.names) {
+      return usage_error(std::string("it is: csnap-admin ") + command.form);
+    }
+    options.command = command.command;
+    options.names.assign(words.begin() + 1, words.end());
+    if (options.force && options.command != AdminCommand::remove) {
+      return usage_error("--force is for delete");
+    }
+    return {};
+  }
+  return usage_error("there is no command " + words[0]);
+}
+
+}  // namespace
+
+std::string admin_usage() {
+  std::ostringstream text;
+  text << "Usage: csnap-admin [--server ADDRESS] [--json] COMMAND\n"
+          "Makes, removes and looks at the snapshots of a volume, through its csnapd.\n\n"
+          "Commands:\n";
+  for (const auto& command : kCommands) {
+    text << "  " << command.form << std::string(24 - std::string(command.form).size(), ' ')
+         << command.what << '\n';
+  }
+  text << '\n'
+       << options_description()
+       << "\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 no such snapshot, 4 the server\n"
+          "cannot be reached, 5 in the way (name taken, snapshot in use, answered no), 6 full.\n"
+          "See csnap-admin(8).\n";
+  return text.str();
+}
+
+Result<AdminOptions> parse_admin_options(const std::vector<std::string>& arguments) {
+  AdminOptions options;
+  po::variables_map values;
+  try {
+    po::options_description hidden;
+    hidden.add_options()("words", po::value<std::vector<std::string>>());
+    po::options_description all;
+    all.add(options_description()).add(hidden);
+    po::positional_options_description positional;
+    positional.add("words", -1);
+    // No guessing: --for is not --force.
+    const auto style =
+        po::command_line_style::default_style ^ po::command_line_style::allow_guessing;
+    po::store(
+        po::command_line_parser(arguments).options(all).style(style).positional(positional).run(),
+        values);
+  } catch (const po::error& error) {
+    return usage_error(error.what());
+  }
+  options.help = values.count("help") != 0;
+  options.version = values.count("version") != 0;
+  if (options.help || options.version) return options;
+  options.json = values.count("json") != 0;
+  options.force = values.count("force") != 0;
+  if (values.count("server") != 0) {
+    options.addresses = values["server"].as<std::vector<std::string>>();
+    for (const auto& text : options.addresses) {
+      auto address = parse_address(text);
+      if (!address) return address.status().with_context("--server " + text);
+    }
+  }
+  std::vector<std::string> words;
+  if (values.count("words") != 0) words = values["words"].as<std::vector<std::string>>();
+  CSNAP_TRY(take_command(words, options));
+  return options;
+}
+
+}  // namespace csnap

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// csnap-admin's command line. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "store/status.h"
+
+namespace csnap {
+
+enum class AdminCommand { create, remove, rename, list, status, locks, dump };
+
+struct AdminOptions {
+  AdminCommand command = AdminCommand::list;
+  std::vector<std::string> names;      // as many as the command takes
+  std::vector<std::string> addresses;  // empty: the default ones
+  bool json = false;
+  bool force = false;
+  bool help = false;  // when one of these two is set, nothing else counts
+  bool version = false;
+};
+
+// What --help prints.
+std::string admin_usage();
+// The arguments, without the program's name. invalid, with a sentence for people.
+Result<AdminOptions> parse_admin_options(const std::vector<std::string>& arguments);
+
+}  // namespace csnap
