@@ -61,8 +61,17 @@ class BlockCache::Impl {
   Impl(Device& d, const Uuid& s, std::size_t bytes)
       : device(d), store(s), capacity(std::max(bytes / kBlockSize, kMinCapacity)) {}
 
-  // The slot with content under this address and of this kind, or why there is none.
-  Result<std::uint32_t> hit(BlockAddress address, BlockKind kind);
+  // The hot path of everything: is the content under this address, and of this kind, in the slot?
+  bool hit(std::uint32_t slot, BlockKind kind) {
+    if (slot == kNone) return false;
+    Entry& entry = entries[slot];
+    if (entry.block == nullptr || entry.kind != kind) return false;
+    entry.referenced = true;
+    ++counters.hits;
+    return true;
+  }
+  // Why not.
+  Status missed(BlockAddress address, BlockKind kind, std::uint32_t slot);
   std::uint32_t find_or_add(BlockAddress address);
   void drop_if_unused(std::uint32_t slot);
   MutableBlock replace(BlockAddress address, BlockKind kind);
@@ -140,19 +149,13 @@ void BlockCache::Impl::keep_frozen_content(Entry& entry) {
 
 // -- entries ------------------------------------------------------------------------------------
 
-Result<std::uint32_t> BlockCache::Impl::hit(BlockAddress address, BlockKind kind) {
-  const std::uint32_t slot = table.find(address);
+Status BlockCache::Impl::missed(BlockAddress address, BlockKind kind, std::uint32_t slot) {
   if (slot == kNone || entries[slot].block == nullptr) {
     ++counters.misses;
     return Status::need_block(address.value);
   }
-  Entry& entry = entries[slot];
-  if (entry.kind != kind)
-    return Status(Code::corrupt, "metadata block " + std::to_string(address.value) + " is a " +
-                                     kind_name(entry.kind) + ", not a " + kind_name(kind));
-  ++counters.hits;
-  entry.referenced = true;
-  return slot;
+  return Status(Code::corrupt, "metadata block " + std::to_string(address.value) + " is a " +
+                                   kind_name(entries[slot].kind) + ", not a " + kind_name(kind));
 }
 
 std::uint32_t BlockCache::Impl::find_or_add(BlockAddress address) {
@@ -278,16 +281,16 @@ void BlockCache::set_validator(BlockKind kind, BlockValidator validator) {
 }
 
 Result<ConstBlock> BlockCache::read(BlockAddress address, BlockKind kind) {
-  const auto slot = impl_->hit(address, kind);
-  if (!slot.ok()) return slot.status();
-  return const_block(impl_->entries[*slot].block);
+  const std::uint32_t slot = impl_->table.find(address);
+  if (!impl_->hit(slot, kind)) return impl_->missed(address, kind, slot);
+  return const_block(impl_->entries[slot].block);
 }
 
 Result<MutableBlock> BlockCache::edit(BlockAddress address, BlockKind kind) {
-  const auto slot = impl_->hit(address, kind);
-  if (!slot.ok()) return slot.status();
-  impl_->mark_dirty(*slot);
-  return mutable_block(impl_->entries[*slot].block);
+  const std::uint32_t slot = impl_->table.find(address);
+  if (!impl_->hit(slot, kind)) return impl_->missed(address, kind, slot);
+  impl_->mark_dirty(slot);
+  return mutable_block(impl_->entries[slot].block);
 }
 
 MutableBlock BlockCache::create(BlockAddress address, BlockKind kind) {

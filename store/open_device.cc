@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/open_device.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <limits>
+
+#include "store/aio_device.h"
+#include "store/errno_status.h"
+#include "store/types.h"
+
+namespace csnap {
+namespace {
+
+std::string directory_of(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// The name is durable when the directory is.
+Status sync_directory(const std::string& path) {
+  const std::string directory = directory_of(path);
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno_status(errno, directory + ": cannot be opened");
+  const int failed = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  // Some file systems have nothing to sync in a directory and say so.
+  if (failed == 0 || failed == EINVAL) return Status();
+  return errno_status(failed, directory + ": cannot be made durable");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> open_device(const std::string& path, OpenMode mode) {
+  CSNAP_ASSIGN(auto device, AioDevice::open(path, {.read_only = mode == OpenMode::read_only}));
+  return std::unique_ptr<Device>(std::move(device));
+}
+
+Status create_device_file(const std::string& path, std::uint64_t size) {
+  const std::string what = path + ": cannot make a file of " + std::to_string(size) + " bytes";
+  if (size == 0 || size % kBlockSize != 0)
+    return Status(Code::invalid, what + ": the size must be a multiple of 4096");
+  if (size > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max()))
+    return Status(Code::no_space, what + ": no file can be as large");
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return errno_status(errno, what);
+  int error = 0;
+  if (::ftruncate(fd, static_cast<off_t>(size)) != 0 || ::fsync(fd) != 0) error = errno;
+  if (::close(fd) != 0 && error == 0) error = errno;
+  Status status;
+  if (error == EFBIG)
+    status = Status(Code::no_space, what + ": the file system allows no file as large");
+  else if (error != 0)
+    status = errno_status(error, what);
+  else
+    status = sync_directory(path);
+  if (!status.ok()) ::unlink(path.c_str());
+  return status;
+}
+
+}  // namespace csnap

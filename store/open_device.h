@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens what a user named: a block device, or a file used as one. Errors are sentences for that
+// user: not_found, denied, invalid (a directory, a pipe, a size that is no multiple of a sector).
+// Threading: any.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "store/device.h"
+
+namespace csnap {
+
+enum class OpenMode { read_write, read_only };
+
+Result<std::unique_ptr<Device>> open_device(const std::string& path, OpenMode mode);
+
+// Makes a sparse file, durably in its directory, readable and writable by its owner only. exists
+// when there is anything under that name; no_space when the file system cannot hold such a file.
+// On failure nothing is left behind. size: bytes, a multiple of 4096.
+Status create_device_file(const std::string& path, std::uint64_t size);
+
+}  // namespace csnap
