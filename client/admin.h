@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Administration of a server: snapshots, status, locks, clients, the exception map. Included by
+// csnap.h.
+//
+// Threading: any number of threads; calls block and go one after the other.
+// Errors: what the server says; unavailable when it cannot be reached or does not answer in time.
+// A call that only looks is tried once more on a new connection; one that changes something is not,
+// and says so when it may have happened.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/status.h"
+#include "store/uuid.h"
+
+namespace csnap {
+
+struct AdminOptions {
+  // `unix:PATH` or `HOST:PORT`, tried in order; empty: the default addresses of this machine.
+  std::vector<std::string> addresses;
+  std::string client_name;  // in the server's logs; empty: the program and its pid
+  bool observer = false;    // only list() and status()
+  std::chrono::milliseconds timeout{60'000};  // of a call; creating a snapshot waits for clients
+};
+
+class Admin {
+ public:
+  struct SnapshotEntry {
+    std::uint64_t id = 0;  // never used again
+    Uuid uuid;
+    std::string name;
+    std::uint64_t created_ns = 0;  // since 1970-01-01 00:00 UTC
+    unsigned bit = 0;              // of the share masks
+    bool deleting = false;         // gone for its users; its space is being given back
+    std::uint64_t deleted_up_to = 0;
+    std::uint64_t clients = 0;  // sessions that have it open
+  };
+  struct SnapshotList {
+    std::vector<SnapshotEntry> snapshots;  // by id
+    std::uint64_t volume_size = 0;         // bytes
+    std::uint64_t chunk_size = 0;          // bytes
+    Uuid store;
+  };
+  struct Device {
+    std::string role;  // "origin", "store", "metadata"
+    std::string path;
+    std::uint64_t size = 0;  // bytes
+    std::string identity;
+  };
+  struct StoreStatus {
+    Uuid store;
+    std::string label;
+    std::uint64_t epoch = 0;
+    std::uint64_t chunk_size = 0, origin_size = 0;  // bytes
+    bool separate_metadata = false;
+    std::vector<Device> devices;
+    std::uint64_t store_chunks = 0, free_chunks = 0, held_chunks = 0, exception_chunks = 0;
+    std::uint64_t tree_blocks = 0, tree_levels = 0;
+    std::uint64_t snapshots = 0, deleting = 0, clients = 0, connections = 0;
+    Uuid incarnation;
+    std::string server_name;
+    std::uint64_t uptime_ms = 0;
+    bool failed = false;  // the journal cannot be written: nothing new is granted
+    std::string failure;
+    std::uint64_t cache_blocks = 0, cache_capacity = 0, dirty_blocks = 0;
+    std::uint64_t cache_hits = 0, cache_misses = 0;
+    std::uint64_t journal_blocks = 0, journal_live_blocks = 0;
+    std::uint64_t commits = 0, checkpoints = 0, copied_chunks = 0;  // since the server's start
+    std::uint64_t origin_writes = 0, snapshot_reads = 0, snapshot_writes = 0;
+  };
+  struct LockEntry {
+    Uuid client;
+    std::uint64_t volume = 0;  // id of the snapshot that is read
+    std::uint64_t read_id = 0;
+    std::uint64_t start = 0, count = 0;  // chunks of the origin
+    std::uint64_t waiting_writers = 0;
+  };
+  struct ClientEntry {
+    Uuid session;
+    std::uint64_t volume = 0;  // id; 0: the origin
+    std::string client_name;
+    bool connected = false;
+    bool resumed = false;  // false: known from before a restart, not heard of since
+    std::uint64_t reads = 0, provisional_chunks = 0;
+    std::uint64_t silent_ms = 0;
+  };
+  struct ExceptionLine {
+    std::uint64_t start = 0, count = 0;  // chunks of the volumes
+    std::uint64_t store_chunk = 0;       // where the first lies
+    std::uint64_t mask = 0;              // bit b: the snapshot on bit b sees it
+  };
+  struct ExceptionPage {
+    std::vector<ExceptionLine> lines;
+    std::uint64_t next = 0;  // `from` of the next page
+    bool more = false;
+  };
+
+  static Result<std::unique_ptr<Admin>> connect(const AdminOptions& options);
+  ~Admin();
+  Admin(const Admin&) = delete;
+  Admin& operator=(const Admin&) = delete;
+
+  Result<SnapshotEntry> create(const std::string& name);
+  // busy while somebody has it open, unless force.
+  Status remove(const std::string& name, bool force);
+  Status rename(const std::string& from, const std::string& to);
+  Result<SnapshotList> list();
+  Result<StoreStatus> status();
+  Result<std::vector<LockEntry>> locks();
+  Result<std::vector<ClientEntry>> clients();
+  // At most `limit` lines (0: as many as one answer holds) from chunk `from` on.
+  Result<ExceptionPage> dump(std::uint64_t from, std::uint32_t limit);
+
+ private:
+  class Impl;
+  explicit Admin(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace csnap

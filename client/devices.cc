@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/devices.h"
+
+#include <utility>
+
+#include "store/aio_device.h"
+
+namespace csnap {
+
+namespace {
+
+Result<std::unique_ptr<QueuePool>> open_one(const char* what, const RemoteDevice& described,
+                                            const std::string& path_here, bool read_only) {
+  const std::string& path = path_here.empty() ? described.path : path_here;
+  const std::string context = std::string("the ") + what;
+  AioOptions options;
+  options.read_only = read_only;
+  auto device = AioDevice::open(path, options);
+  if (!device.ok()) return device.status().with_context(context);
+  if ((*device)->size() != described.size)
+    return Status(Code::invalid, context + ": " + path + " has " +
+                                     std::to_string((*device)->size()) + " bytes, the server's " +
+                                     described.path + " has " + std::to_string(described.size));
+  return std::make_unique<QueuePool>(std::move(device).value());
+}
+
+}  // namespace
+
+Result<VolumeDevices> open_volume_devices(const SessionInfo& info, const std::string& origin_path,
+                                          const std::string& store_path) {
+  VolumeDevices devices;
+  // A snapshot's client reads the origin and never writes to it.
+  CSNAP_ASSIGN(devices.origin, open_one("origin", info.origin_device, origin_path,
+                                        info.read_only || !info.is_origin()));
+  if (!info.is_origin()) {
+    CSNAP_ASSIGN(devices.store, open_one("store", info.store_device, store_path, info.read_only));
+  }
+  return devices;
+}
+
+}  // namespace csnap

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens the devices that a session speaks of, and makes sure that they are the server's.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "client/mapping.h"
+#include "client/queue_pool.h"
+#include "store/status.h"
+
+namespace csnap {
+
+struct VolumeDevices {
+  std::unique_ptr<QueuePool> origin;
+  std::unique_ptr<QueuePool> store;  // null for the origin volume, which does not need it
+};
+
+// Paths: where the devices are here; empty: where the server has them.
+Result<VolumeDevices> open_volume_devices(const SessionInfo& info, const std::string& origin_path,
+                                          const std::string& store_path);
+
+}  // namespace csnap

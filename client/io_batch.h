@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests to one queue of a device that are waited for together.
+//
+// Threading: one thread. The destructor waits, so that no memory is touched after it.
+#pragma once
+
+#include <utility>
+
+#include "client/queue_pool.h"
+
+namespace csnap {
+
+class IoBatch {
+ public:
+  explicit IoBatch(QueuePool::Queue queue) : queue_(std::move(queue)) {}
+  IoBatch(const IoBatch&) = delete;
+  IoBatch& operator=(const IoBatch&) = delete;
+  ~IoBatch() { static_cast<void>(wait()); }  // who wants the outcome has called wait()
+
+  void read(std::uint64_t offset, std::span<std::byte> data) { submit(IoKind::read, offset, data); }
+  void write(std::uint64_t offset, std::span<const std::byte> data) {
+    // A device does not change what it is to write.
+    submit(IoKind::write, offset, {const_cast<std::byte*>(data.data()), data.size()});
+  }
+  void flush() { submit(IoKind::flush, 0, {}); }
+  void kick() { queue_->kick(); }
+  // Of all requests since the last wait(): ok, or the first failure.
+  Status wait() {
+    while (queue_->in_flight() > 0) queue_->wait();
+    return std::exchange(status_, Status());
+  }
+
+ private:
+  void submit(IoKind kind, std::uint64_t offset, std::span<std::byte> data) {
+    queue_->submit({kind, offset, data, [this](Status status) {
+                      if (!status.ok() && status_.ok()) status_ = std::move(status);
+                    }});
+  }
+
+  QueuePool::Queue queue_;
+  Status status_;
+};
+
+}  // namespace csnap
