@@ -69,7 +69,7 @@ void ExceptionTree::insert(ChunkRun run, StoreChunk store, ShareMask mask) {
     if (done > 0) widen_masks(path, mask);
     run = {run.start + done, run.count - done};
     store += done;
-    if (done < part) split_leaf(path, run.start, is_ascending(path, run.start));
+    if (done < part) split_leaf_for(path, run.start);
   }
   last_insert_end_ = end;
 }
@@ -85,27 +85,37 @@ void ExceptionTree::widen_masks(const Path& path, ShareMask mask) {
   }
 }
 
-// Does a load that goes upwards arrive at the end of this leaf? Then nothing will come to what it
-// leaves behind, and half a leaf of room would be wasted.
-bool ExceptionTree::is_ascending(const Path& path, Chunk at) const {
+// Splits the leaf in the middle.
+void ExceptionTree::split_leaf(const Path& path) {
   const LeafView leaf(must(cache_.read(path.leaf, BlockKind::leaf)));
-  const Chunk last = leaf.end(leaf.entries() - 1);
-  if (at < last) return false;
-  return at == last || last == last_insert_end_ || path.keys.end().value == kMaxChunks;
+  const unsigned point = leaf_split_point(leaf);
+  assert(point > 0 && "one segment always fits");
+  add_leaf(path, point, leaf.chunk(point), false);
 }
 
-void ExceptionTree::split_leaf(const Path& path, Chunk at, bool ascending) {
+// Splits the leaf that has no room for an insertion at `at`. If a load that goes upwards has
+// arrived there, then nothing will come to what it leaves behind, and room there would be wasted:
+// the leaf is cut where the load is.
+void ExceptionTree::split_leaf_for(const Path& path, Chunk at) {
+  const LeafView leaf(must(cache_.read(path.leaf, BlockKind::leaf)));
+  const unsigned n = leaf.entries(), i = leaf.find(at);
+  const bool follows = i > 0 && leaf.end(i - 1) == last_insert_end_;
+  if (i == n && (follows || leaf.end(n - 1) == at || path.keys.end().value == kMaxChunks))
+    add_leaf(path, n, at, true);
+  else if (i < n && follows && leaf.chunk(i) > at)
+    add_leaf(path, i, leaf.chunk(i), true);
+  else
+    split_leaf(path);
+}
+
+// Moves the entries from `point` on to a new leaf for the keys from separator on.
+void ExceptionTree::add_leaf(const Path& path, unsigned point, Chunk separator, bool ascending) {
   const BlockAddress address = allocate();
   const MutableBlock right = cache_.create(address, BlockKind::leaf);
   leaf_init(right);
   const MutableBlock left = must(cache_.edit(path.leaf, BlockKind::leaf));
-  if (!ascending) {
-    const unsigned point = leaf_split_point(LeafView(left));
-    assert(point > 0 && "one segment always fits");
-    at = LeafView(left).chunk(point);
-    leaf_split(left, right, point);
-  }
-  add_child(path, path.depth, {at, address, LeafView(right).mask_union()},
+  if (point < LeafView(left).entries()) leaf_split(left, right, point);
+  add_child(path, path.depth, {separator, address, LeafView(right).mask_union()},
             LeafView(left).mask_union(), ascending);
 }
 
@@ -157,7 +167,7 @@ void ExceptionTree::clear(ChunkRun run, ShareMask bits, std::vector<StoreRun>& f
     const ChunkRun part{at, to - at};
     if (leaf.holds(part, bits)) {
       if (!leaf_clear(must(cache_.edit(path.leaf, BlockKind::leaf)), part, bits, freed)) {
-        split_leaf(path, at, false);
+        split_leaf(path);
         continue;
       }
       settle(path, end);

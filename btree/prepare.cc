@@ -43,7 +43,8 @@ Shape shape_of(const LeafView& leaf, ChunkRun run) {
 // takes until something fits (docs/format/tree.md has the sums):
 constexpr std::uint64_t kSplitsToCutAndInsert = 3;  // a segment of 63 in three, and one more
 constexpr std::uint64_t kSplitsToClear = 5;         // as many cuts, and every mask a new one
-constexpr std::uint64_t kLeastMovedBySplit = 19;    // entries, when an insertion made it necessary
+constexpr std::uint64_t kSplitsForLoad = 2;  // where an ascending load is, twice at most in a run
+constexpr std::uint64_t kLeastMovedBySplit = 19;  // entries, when an insertion made it necessary
 
 bool inserts(ChunkRun run, ExceptionTree::Change change) {
   return change == ExceptionTree::Change::insert ||
@@ -64,8 +65,9 @@ std::uint64_t splits_of_leaf(const LeafView& leaf, const Shape& shape, bool inse
   std::uint64_t splits = 0;
   if (clearing) splits += shape.cuts > 0 ? kSplitsToClear : 1;
   if (inserting)
-    splits += std::min(shape.pieces + (shape.cuts > 0 ? kSplitsToCutAndInsert - 1 : 0),
-                       (n + added) / kLeastMovedBySplit + 1);
+    splits +=
+        kSplitsForLoad + std::min(shape.pieces + (shape.cuts > 0 ? kSplitsToCutAndInsert - 1 : 0),
+                                  (n + added) / kLeastMovedBySplit + 1);
   return splits;
 }
 

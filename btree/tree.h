@@ -134,8 +134,9 @@ class ExceptionTree {
   void release(BlockAddress address);
   void plant();
   void widen_masks(const Path& path, ShareMask mask);
-  void split_leaf(const Path& path, Chunk at, bool ascending);
-  bool is_ascending(const Path& path, Chunk at) const;
+  void split_leaf(const Path& path);
+  void split_leaf_for(const Path& path, Chunk at);
+  void add_leaf(const Path& path, unsigned point, Chunk separator, bool ascending);
   void add_child(const Path& path, unsigned depth, const NodeEntry& right, ShareMask left_mask,
                  bool ascending);
   void settle(const Path& path, Chunk cleared_to);
