@@ -3,7 +3,8 @@
 
 #include <utility>
 
-#include "store/aio_device.h"
+#include "store/device_identity.h"
+#include "store/open_device.h"
 
 namespace csnap {
 
@@ -13,14 +14,13 @@ Result<std::unique_ptr<QueuePool>> open_one(const char* what, const RemoteDevice
                                             const std::string& path_here, bool read_only) {
   const std::string& path = path_here.empty() ? described.path : path_here;
   const std::string context = std::string("the ") + what;
-  AioOptions options;
-  options.read_only = read_only;
-  auto device = AioDevice::open(path, options);
+  auto device = open_device(path, read_only ? OpenMode::read_only : OpenMode::read_write);
   if (!device.ok()) return device.status().with_context(context);
-  if ((*device)->size() != described.size)
-    return Status(Code::invalid, context + ": " + path + " has " +
-                                     std::to_string((*device)->size()) + " bytes, the server's " +
-                                     described.path + " has " + std::to_string(described.size));
+  if (!described.identity.empty()) {
+    CSNAP_ASSIGN(const auto mine, identify(path));
+    CSNAP_ASSIGN(const auto theirs, DeviceIdentity::parse(described.identity));
+    CSNAP_TRY(same_volume(mine, theirs, std::string(what) + " " + path));
+  }
   return std::make_unique<QueuePool>(std::move(device).value());
 }
 

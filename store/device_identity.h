@@ -24,6 +24,11 @@ struct DeviceIdentity {
   std::uint64_t rdev = 0;   // device number, of a block device; 0 for a file. That host only
   std::string serial = {};  // world-wide name or serial of a block device; empty: not known
   bool operator==(const DeviceIdentity&) const = default;
+
+  // One line of text, as it travels between server and client.
+  std::string to_string() const;
+  // corrupt when it is not such a text. Fields that this build does not know are ignored.
+  static Result<DeviceIdentity> parse(std::string_view text);
 };
 
 Result<DeviceIdentity> identify(const std::string& path);
