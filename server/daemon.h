@@ -12,17 +12,17 @@
 #include <vector>
 
 #include "proto/address.h"
+#include "server/daemon_devices.h"
 #include "store/status.h"
 
 namespace csnap {
 
 struct DaemonOptions {
-  std::string origin;  // paths of devices or files
-  std::string store;
-  std::string metadata;  // empty: on the store
+  DevicePaths paths;
   std::vector<Address> listen;
   std::size_t cache_bytes = 64u << 20;
-  std::uint64_t lease_ms = 10'000;
+  std::uint32_t lease_ms = 10'000;
+  std::string program;  // for logs and lists: "csnapd 0.1.0"
   // Once, when clients can connect: a line for people that names store and addresses.
   std::function<void(const std::string&)> ready;
 };

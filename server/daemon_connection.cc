@@ -3,6 +3,7 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
+#include <chrono>
 #include <utility>
 
 namespace csnap {
@@ -10,22 +11,18 @@ namespace {
 
 using boost::system::error_code;
 
-// Answers that the peer has not taken: with more than this it is not read from.
-constexpr std::size_t kStopReading = 4u << 20;
-// With more than this, which only what it did not ask for can add up to, it is cut off.
-constexpr std::size_t kGiveUp = 64u << 20;
+// How long a peer may take to notice the end.
+constexpr auto kLinger = std::chrono::seconds(2);
 // Memory kept for a connection that is quiet.
 constexpr std::size_t kKeep = 64u << 10;
-
-void empty(std::vector<std::byte>& buffer) {
-  buffer.clear();
-  if (buffer.capacity() > kKeep) buffer.shrink_to_fit();
-}
 
 }  // namespace
 
 Connection::Connection(StreamSocket socket, Peer peer, const Callbacks& callbacks)
-    : socket_(std::move(socket)), peer_(std::move(peer)), callbacks_(callbacks) {}
+    : socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      callbacks_(callbacks),
+      deadline_(socket_.get_executor()) {}
 
 void Connection::start() {
   error_code failed;
@@ -34,8 +31,14 @@ void Connection::start() {
   wait_readable();
 }
 
+void Connection::resume_read() {
+  paused_ = false;
+  wait_readable();
+}
+
 void Connection::wait_readable() {
-  if (reading_ || state_ != State::open || unsent() > kStopReading) return;
+  if (reading_) return;
+  if (state_ != State::lingering && (state_ != State::open || paused_)) return;
   reading_ = true;
   socket_.async_wait(StreamSocket::wait_read, [self = shared_from_this()](error_code failed) {
     self->reading_ = false;
@@ -44,7 +47,7 @@ void Connection::wait_readable() {
 }
 
 void Connection::readable() {
-  if (state_ != State::open) return;
+  if (state_ != State::lingering && (state_ != State::open || paused_)) return;
   error_code failed;
   const auto size = socket_.read_some(
       boost::asio::buffer(callbacks_.buffer.data(), callbacks_.buffer.size()), failed);
@@ -53,30 +56,34 @@ void Connection::readable() {
   }
   if (failed == boost::asio::error::eof) return close("the peer closed the connection");
   if (failed) return close(failed.message());
-  callbacks_.received(*this, callbacks_.buffer.first(size));
+  if (state_ == State::open) callbacks_.received(*this, callbacks_.buffer.first(size));
   wait_readable();
 }
 
-void Connection::send(std::span<const std::byte> bytes) {
-  if (state_ != State::open) return;
-  if (unsent() + bytes.size() > kGiveUp) return close_later("the peer does not take its answers");
-  collected_.insert(collected_.end(), bytes.begin(), bytes.end());
-}
-
 void Connection::flush() {
-  if (state_ == State::closed || writing_) return;
+  if (state_ == State::lingering || state_ == State::closed || writing_) return;
   while (write_some()) {
   }
 }
 
-bool Connection::write_some() {
-  if (sent_ == sending_.size()) {
-    empty(sending_);
-    sent_ = 0;
-    std::swap(sending_, collected_);
+bool Connection::refill() {
+  if (sent_ < sending_.size()) return true;
+  sending_.clear();
+  sent_ = 0;
+  if (state_ == State::open) {
+    callbacks_.take_output(*this, sending_);
+  } else {
+    std::swap(sending_, last_);
+    last_.clear();
   }
-  if (sending_.empty()) {
-    if (state_ == State::closing) close_later("closed by the server");
+  if (!sending_.empty()) return true;
+  if (sending_.capacity() > kKeep) sending_.shrink_to_fit();
+  return false;
+}
+
+bool Connection::write_some() {
+  if (!refill()) {
+    if (state_ == State::closing) linger();
     return false;
   }
   error_code failed;
@@ -95,27 +102,40 @@ void Connection::wait_writable() {
   writing_ = true;
   socket_.async_wait(StreamSocket::wait_write, [self = shared_from_this()](error_code failed) {
     self->writing_ = false;
-    if (failed) return;
-    self->flush();
-    self->wait_readable();
+    if (!failed) self->flush();
   });
 }
 
-void Connection::close_when_sent() {
-  if (state_ == State::open) state_ = State::closing;
+void Connection::close_with(std::vector<std::byte> last) {
+  if (state_ != State::open) return;
+  state_ = State::closing;
+  last_ = std::move(last);
+  flush();
+}
+
+// A socket that is closed with bytes unread resets the connection, and the peer may lose what
+// was sent last, which says why. So the peer closes first; its bytes until then are thrown away.
+void Connection::linger() {
+  state_ = State::lingering;
+  error_code ignored;  // the peer is gone already, then reading says so
+  socket_.shutdown(StreamSocket::shutdown_send, ignored);
+  deadline_.expires_after(kLinger);
+  deadline_.async_wait([self = shared_from_this()](error_code stopped) {
+    if (!stopped) self->close("the peer did not close its side");
+  });
+  wait_readable();
 }
 
 // The owner may be in the middle of something that uses the connection: it hears of it in a
 // handler of its own.
 void Connection::close_later(const std::string& why) {
-  if (state_ == State::open) state_ = State::closing;
-  empty(collected_);
   boost::asio::post(socket_.get_executor(), [self = shared_from_this(), why] { self->close(why); });
 }
 
 void Connection::close(const std::string& why) {
   if (state_ == State::closed) return;
   state_ = State::closed;
+  deadline_.cancel();
   error_code ignored;  // it is gone for us either way
   socket_.close(ignored);
   callbacks_.closed(*this, why);

@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   set_up_log(options->log_level);
+  options->daemon.program = "csnapd " CSNAP_VERSION;
   // Told whatever the log level is: somebody may be waiting for it.
   options->daemon.ready = [](const std::string& line) {
     std::fprintf(stderr, "csnapd: ready, %s\n", line.c_str());

@@ -13,8 +13,8 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::uint64_t kMinCache = 1u << 20;
-constexpr std::uint64_t kMinLease = 100;      // ms
-constexpr std::uint64_t kMaxLease = 600'000;  // ms
+constexpr std::uint32_t kMinLease = 100;      // ms
+constexpr std::uint32_t kMaxLease = 600'000;  // ms
 
 const char* const kLevels[] = {"error", "warning", "info", "debug"};
 
@@ -40,7 +40,7 @@ po::options_description settings() {
           .c_str());
   add("cache", po::value<std::string>()->value_name("SIZE")->default_value("64M"),
       "memory for metadata blocks");
-  add("lease", po::value<std::uint64_t>()->value_name("MS")->default_value(10'000),
+  add("lease", po::value<std::uint32_t>()->value_name("MS")->default_value(10'000),
       "milliseconds after which a client that is not heard of is cut off");
   add("log-level", po::value<std::string>()->value_name("LEVEL")->default_value("info"),
       "error, warning, info or debug");
@@ -94,9 +94,9 @@ Status take_listen(const po::variables_map& values, DaemonOptions& daemon) {
 
 Status take_settings(const po::variables_map& values, CsnapdOptions& options) {
   DaemonOptions& daemon = options.daemon;
-  CSNAP_TRY(required(values, "origin", daemon.origin));
-  CSNAP_TRY(required(values, "store", daemon.store));
-  if (values.count("metadata") != 0) daemon.metadata = values["metadata"].as<std::string>();
+  CSNAP_TRY(required(values, "origin", daemon.paths.origin));
+  CSNAP_TRY(required(values, "store", daemon.paths.store));
+  if (values.count("metadata") != 0) daemon.paths.metadata = values["metadata"].as<std::string>();
   CSNAP_TRY(take_listen(values, daemon));
 
   const auto cache = parse_size(values["cache"].as<std::string>());
@@ -104,7 +104,7 @@ Status take_settings(const po::variables_map& values, CsnapdOptions& options) {
   if (*cache < kMinCache) return usage_error("--cache must be at least 1M");
   daemon.cache_bytes = *cache;
 
-  daemon.lease_ms = values["lease"].as<std::uint64_t>();
+  daemon.lease_ms = values["lease"].as<std::uint32_t>();
   if (daemon.lease_ms < kMinLease || daemon.lease_ms > kMaxLease) {
     return usage_error("--lease must be from 100 to 600000 milliseconds");
   }
