@@ -140,6 +140,7 @@ class Space : public BlockAllocator {
   Status look_at(View& view, std::uint64_t group);
   Status look_for_block(std::uint64_t group);
   Result<BlockRange> find_chunks(std::uint64_t wanted);
+  void give_picks_back();
   Result<std::uint64_t> pick_block();
   Result<std::uint64_t> pick_loose();
   Result<std::uint64_t> pick_from_extent();

@@ -170,14 +170,24 @@ Result<StoreRun> Space::reserve_chunks(std::uint64_t wanted, std::uint64_t leave
 
 Status Space::ensure(std::uint64_t n) {
   while (picks_.size() < n) {
-    CSNAP_ASSIGN(const std::uint64_t block, pick_block());
+    const auto block = pick_block();
+    if (!block.ok()) {
+      // After a miss what was picked is kept: the caller comes again for the rest.
+      if (block.status().code() == Code::no_space) give_picks_back();
+      return block.status();
+    }
     CSNAP_TRY(grow_area(cache_, BlockKind::bitmap, layout_.bitmap, layout_.bitmap_ready,
-                        block / kGroupBits + 1));
-    avoid({block, block + 1}, AvoidSet::Fill::free);
-    picks_.push_back(block);
+                        *block / kGroupBits + 1));
+    avoid({*block, *block + 1}, AvoidSet::Fill::free);
+    picks_.push_back(*block);
   }
   for (std::uint64_t i = 0; i < n; ++i) CSNAP_TRY(bits_of(picks_[i] / kGroupBits).status());
   return {};
+}
+
+void Space::give_picks_back() {
+  for (const std::uint64_t block : picks_) unavoid({block, block + 1});
+  picks_.clear();
 }
 
 Result<std::uint64_t> Space::pick_block() {

@@ -88,7 +88,9 @@ struct Superblock {
 
   std::uint64_t chunk_size() const { return 1ULL << chunk_shift; }
   std::uint64_t blocks_per_chunk() const { return 1ULL << (chunk_shift - kBlockShift); }
-  std::uint64_t origin_chunks() const { return (origin_size + chunk_size() - 1) >> chunk_shift; }
+  std::uint64_t origin_chunks() const {
+    return (origin_size >> chunk_shift) + (origin_size % chunk_size() != 0);
+  }
   std::uint64_t store_chunks() const { return data.blocks >> (chunk_shift - kBlockShift); }
   // First chunk of the store that can hold an exception.
   StoreChunk first_chunk() const {
@@ -106,7 +108,8 @@ void encode_superblock(const Superblock& superblock, BlockAddress address, Mutab
 Result<Superblock> decode_superblock(ConstBlock block, BlockAddress address);
 
 // Reads both, newest valid wins. The Status of a failure says what was wrong with each: not_found
-// when neither block looks like a superblock of csnap, unsupported when either is of a newer
+// when neither block looks like a superblock of csnap, invalid when this is the data device of a
+// store whose metadata lies elsewhere, unsupported when either is of a newer
 // build, corrupt when there is (or was) a store but no copy of its superblock can be trusted.
 Result<Superblock> read_superblock(Device& metadata);
 // Are the devices large enough for what the superblock says lies on them? metadata is null when it

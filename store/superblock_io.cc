@@ -2,6 +2,7 @@
 // Superblocks and data label on their devices.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <tuple>
 
 #include "store/aligned_buffer.h"
@@ -20,7 +21,15 @@ bool looks_like_ours(ConstBlock block) {
 struct Copy {
   Result<Superblock> superblock = Status(Code::internal, "not read");
   bool ours = false;
+  std::optional<Uuid> data_of;  // a data label instead: of this store
 };
+
+std::optional<Uuid> labelled(ConstBlock block) {
+  Uuid uuid;
+  std::memcpy(uuid.bytes.data(), view_as<BlockHeader>(block).uuid, uuid.bytes.size());
+  if (!check_block(block, BlockKind::data_label, kDataLabel, uuid).ok()) return std::nullopt;
+  return uuid;
+}
 
 Copy read_copy(Device& device, BlockAddress address) {
   AlignedBuffer buffer(kBlockSize);
@@ -32,6 +41,7 @@ Copy read_copy(Device& device, BlockAddress address) {
   }
   copy.superblock = decode_superblock(buffer.span(), address);
   copy.ours = looks_like_ours(buffer.span());
+  if (address == kDataLabel) copy.data_of = labelled(buffer.span());
   return copy;
 }
 
@@ -43,6 +53,10 @@ bool newer(const Superblock& a, const Superblock& b) {
 }
 
 Status neither(const Device& device, const Copy& a, const Copy& b) {
+  if (a.data_of)
+    return Status(Code::invalid, device.name() + " holds the data of store " +
+                                     a.data_of->to_string() +
+                                     ", whose metadata is on another device; name that too");
   const Status& first = a.superblock.status();
   const Status& second = b.superblock.status();
   const std::string text = device.name() +
