@@ -46,7 +46,7 @@ Status usage_error(const std::string& text) {
   return Status(Code::invalid, text);
 }
 
-Status take_command(const std::vector<std::string>& words, AdminOptions& options) {
+Status take_command(const std::vector<std::string>& words, AdminCommandLine& options) {
   if (words.empty()) return usage_error("no command");
   for (const auto& command : kCommands) {
     if (words[0] != command.word) continue;
@@ -82,8 +82,8 @@ std::string admin_usage() {
   return text.str();
 }
 
-Result<AdminOptions> parse_admin_options(const std::vector<std::string>& arguments) {
-  AdminOptions options;
+Result<AdminCommandLine> parse_admin_command_line(const std::vector<std::string>& arguments) {
+  AdminCommandLine options;
   po::variables_map values;
   try {
     po::options_description hidden;

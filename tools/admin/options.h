@@ -11,7 +11,7 @@ namespace csnap {
 
 enum class AdminCommand { create, remove, rename, list, status, locks, dump };
 
-struct AdminOptions {
+struct AdminCommandLine {
   AdminCommand command = AdminCommand::list;
   std::vector<std::string> names;      // as many as the command takes
   std::vector<std::string> addresses;  // empty: the default ones
@@ -24,6 +24,6 @@ struct AdminOptions {
 // What --help prints.
 std::string admin_usage();
 // The arguments, without the program's name. invalid, with a sentence for people.
-Result<AdminOptions> parse_admin_options(const std::vector<std::string>& arguments);
+Result<AdminCommandLine> parse_admin_command_line(const std::vector<std::string>& arguments);
 
 }  // namespace csnap

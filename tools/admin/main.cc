@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// csnap-admin: parses, asks the server, prints.
+#include <unistd.h>
+
+#include <boost/json/serialize.hpp>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client/csnap.h"
+#include "tools/admin/options.h"
+#include "tools/admin/report.h"
+
+namespace csnap {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int kUsage = 2;
+
+// csnap-admin(8) promises these.
+int exit_code(const Status& status) {
+  switch (status.code()) {
+    case Code::ok:
+      return 0;
+    case Code::not_found:
+    case Code::stale:
+      return 3;
+    case Code::unavailable:
+      return 4;
+    case Code::exists:
+    case Code::busy:
+    case Code::cancelled:
+      return 5;
+    case Code::no_space:
+      return 6;
+    default:
+      return 1;
+  }
+}
+
+void print(const json::object& object) {
+  std::cout << json::serialize(object) << '\n';
+}
+
+Status create(Admin& admin, const AdminCommandLine& line) {
+  CSNAP_ASSIGN(const auto made, admin.create(line.names[0]));
+  if (line.json) {
+    print(snapshot_json(made, 0));
+  } else {
+    std::cout << "created " << made.name << ", id " << made.id << ", at "
+              << format_time(made.created_ns) << '\n';
+  }
+  return {};
+}
+
+// Somebody at a terminal may have mistyped; a script means what it says.
+Status confirm(const std::string& name) {
+  if (::isatty(STDIN_FILENO) == 0) return {};
+  std::cerr << "Delete the snapshot " << name << " and what it holds? [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return {};
+  return Status(Code::cancelled, "the snapshot " + name + " was not deleted");
+}
+
+Status remove(Admin& admin, const AdminCommandLine& line) {
+  if (!line.force) CSNAP_TRY(confirm(line.names[0]));
+  CSNAP_TRY(admin.remove(line.names[0], line.force));
+  if (line.json) {
+    print({{"deleted", line.names[0]}});
+  } else {
+    std::cout << "deleted " << line.names[0] << "; its space follows\n";
+  }
+  return {};
+}
+
+Status rename(Admin& admin, const AdminCommandLine& line) {
+  CSNAP_TRY(admin.rename(line.names[0], line.names[1]));
+  if (line.json) {
+    print({{"renamed", line.names[0]}, {"to", line.names[1]}});
+  } else {
+    std::cout << "renamed " << line.names[0] << " to " << line.names[1] << '\n';
+  }
+  return {};
+}
+
+Status list(Admin& admin, const AdminCommandLine& line) {
+  CSNAP_ASSIGN(const auto snapshots, admin.list());
+  if (line.json) {
+    print(list_json(snapshots));
+  } else {
+    std::cout << list_text(snapshots);
+  }
+  return {};
+}
+
+Status status(Admin& admin, const AdminCommandLine& line) {
+  CSNAP_ASSIGN(const auto now, admin.status());
+  CSNAP_ASSIGN(const auto snapshots, admin.list());
+  if (line.json) {
+    print(status_json(now, snapshots));
+  } else {
+    std::cout << status_text(now, snapshots);
+  }
+  return {};
+}
+
+Status locks(Admin& admin, const AdminCommandLine& line) {
+  CSNAP_ASSIGN(const auto held, admin.locks());
+  CSNAP_ASSIGN(const auto snapshots, admin.list());
+  const SnapshotNames names(snapshots);
+  if (line.json) {
+    print(locks_json(held, names));
+  } else {
+    std::cout << locks_text(held, names);
+  }
+  return {};
+}
+
+// A page at a time: a store may hold more than fits into memory.
+// told: a failure is in the document already.
+Status dump(Admin& admin, const AdminCommandLine& line, bool& told) {
+  CSNAP_ASSIGN(const auto snapshots, admin.list());
+  const SnapshotNames names(snapshots);
+  std::uint64_t from = 0;
+  std::uint64_t lines = 0;
+  std::cout << (line.json ? "{\"exceptions\":[" : exceptions_title());
+  Status failed;
+  for (bool more = true; more;) {
+    auto page = admin.dump(from, 0);
+    if (!page) {
+      failed = page.status();
+      break;
+    }
+    for (const auto& exception : page->lines) {
+      if (line.json) {
+        std::cout << (lines == 0 ? "\n" : ",\n")
+                  << json::serialize(exception_json(exception, names));
+      } else {
+        std::cout << exception_text(exception, names);
+      }
+      ++lines;
+    }
+    from = page->next;
+    more = page->more && std::cout.good();
+  }
+  if (line.json) {
+    std::cout << ']';
+    // What began as one document ends as one.
+    if (!failed) std::cout << ",\"error\":" << json::serialize(error_json(failed).at("error"));
+    std::cout << "}\n";
+    told = true;
+  }
+  return failed;
+}
+
+Status run(Admin& admin, const AdminCommandLine& line, bool& told) {
+  switch (line.command) {
+    case AdminCommand::create:
+      return create(admin, line);
+    case AdminCommand::remove:
+      return remove(admin, line);
+    case AdminCommand::rename:
+      return rename(admin, line);
+    case AdminCommand::list:
+      return list(admin, line);
+    case AdminCommand::status:
+      return status(admin, line);
+    case AdminCommand::locks:
+      return locks(admin, line);
+    case AdminCommand::dump:
+      return dump(admin, line, told);
+  }
+  return Status(Code::internal, "a command without a function");
+}
+
+int connect_and_run(const AdminCommandLine& line) {
+  AdminOptions options;
+  options.addresses = line.addresses;
+  auto admin = Admin::connect(options);
+  Status outcome = admin.status();
+  bool told = false;
+  if (outcome.ok()) outcome = run(**admin, line, told);
+  std::cout.flush();
+  if (outcome.ok() && !std::cout.good()) {
+    outcome = Status(Code::io_error, "standard output cannot be written");
+  }
+  if (!outcome) {
+    if (line.json && !told) print(error_json(outcome));
+    std::fprintf(stderr, "csnap-admin: %s\n", outcome.message().c_str());
+  }
+  return exit_code(outcome);
+}
+
+}  // namespace
+}  // namespace csnap
+
+int main(int argc, char** argv) {
+  auto line = csnap::parse_admin_command_line(std::vector<std::string>(argv + 1, argv + argc));
+  if (!line) {
+    std::fprintf(stderr, "csnap-admin: %s\nTry csnap-admin --help.\n",
+                 line.status().message().c_str());
+    return csnap::kUsage;
+  }
+  if (line->help) {
+    std::fputs(csnap::admin_usage().c_str(), stdout);
+    return 0;
+  }
+  if (line->version) {
+    std::puts("csnap-admin " CSNAP_VERSION);
+    return 0;
+  }
+  return csnap::connect_and_run(*line);
+}
