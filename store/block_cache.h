@@ -2,7 +2,7 @@
 // The metadata blocks in memory. Bounded: clean blocks are given up when there are too many;
 // dirty ones are pinned until a checkpoint has written them home (no-steal).
 //
-// Threading: the thread that owns the device.
+// Threading: the thread that owns the device. Destroyed only when none of its fetches is in flight.
 // Pointers: spans stay valid until the next trim(), forget() of that block, or fetch completion;
 // nothing else evicts. So an operation reads and edits any number of blocks without fear, and
 // its owner calls trim() between operations.
@@ -61,9 +61,9 @@ class BlockCache {
   // Gives up clean blocks, least recently used first, until the cache fits its capacity.
   void trim();
 
-  std::size_t capacity() const;       // blocks
-  std::size_t size() const;           // blocks in memory, frozen copies included
-  std::size_t dirty() const;          // blocks that a checkpoint would write now
+  std::size_t capacity() const;  // blocks
+  std::size_t size() const;      // blocks in memory, frozen copies included
+  std::size_t dirty() const;     // blocks that a checkpoint would write now
   // Dirty blocks at which a checkpoint should start: half the capacity.
   std::size_t dirty_limit() const { return capacity() / 2; }
 

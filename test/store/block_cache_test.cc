@@ -3,60 +3,19 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <map>
-#include <random>
-#include <set>
 
-#include "store/address_table.h"
-#include "store/memory_device.h"
+#include "test/store/cache_fixture.h"
 
 using namespace csnap;
+using namespace csnap::test;
 
 namespace {
-
-const Uuid kStore = Uuid::from_random(1, 2);
-constexpr std::uint64_t kBlocks = 4096;
-
-void put_number(MutableBlock block, std::uint64_t number) {
-  view_as<Le64>(block.subspan(sizeof(BlockHeader))).set(number);
-  view_as<Le64>(block.subspan(kBlockSize - 8)).set(number);
-}
-
-std::uint64_t number_in(ConstBlock block) {
-  const std::uint64_t number = view_as<Le64>(block.subspan(sizeof(BlockHeader))).get();
-  CHECK(view_as<Le64>(block.subspan(kBlockSize - 8)).get() == number);
-  return number;
-}
-
-struct Fixture {
-  std::shared_ptr<MemoryVolume> volume = std::make_shared<MemoryVolume>("mem", kBlocks* kBlockSize);
-  MemoryDevice device{volume};
-  BlockCache cache{device, kStore, 64 * kBlockSize};
-
-  void on_disk(BlockAddress address, std::uint64_t number, BlockKind kind = BlockKind::leaf) {
-    std::vector<std::byte> block(kBlockSize);
-    put_number(block, number);
-    seal_block(block, kind, address, kStore, Sequence{1});
-    volume->poke(address.value * kBlockSize, block);
-  }
-  std::uint64_t reads() const { return volume->counters().reads; }
-  void write_home(BlockAddress address) {
-    const ConstBlock block = cache.frozen_block(address);
-    REQUIRE(check_any_block(block, address, kStore).ok());
-    REQUIRE(write_sync(device, address.value * kBlockSize, block).ok());
-  }
-  std::uint64_t number(BlockAddress address) {
-    const auto block = cache.read(address, BlockKind::leaf);
-    REQUIRE(block.ok());
-    return number_in(*block);
-  }
-};
 
 constexpr BlockAddress kA{10}, kB{11};
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture, "a block that is not in memory is asked for by its address") {
+TEST_CASE_METHOD(CacheFixture, "a block that is not in memory is asked for by its address") {
   const auto missing = cache.read(kA, BlockKind::leaf);
   CHECK(missing.status().code() == Code::need_block);
   CHECK(missing.status().detail() == 10);
@@ -64,7 +23,7 @@ TEST_CASE_METHOD(Fixture, "a block that is not in memory is asked for by its add
   CHECK(cache.counters().misses == 2);
 }
 
-TEST_CASE_METHOD(Fixture, "a fetched block can be read and edited") {
+TEST_CASE_METHOD(CacheFixture, "a fetched block can be read and edited") {
   on_disk(kA, 7);
   REQUIRE(cache.fetch_sync(kA).ok());
   CHECK(number(kA) == 7);
@@ -75,7 +34,7 @@ TEST_CASE_METHOD(Fixture, "a fetched block can be read and edited") {
   CHECK(cache.counters().hits == 3);
 }
 
-TEST_CASE_METHOD(Fixture, "several fetches of one block are one read, and all are told") {
+TEST_CASE_METHOD(CacheFixture, "several fetches of one block are one read, and all are told") {
   on_disk(kA, 7);
   int told = 0;
   for (int i = 0; i < 3; ++i) cache.fetch(kA, [&](Status s) { told += s.ok(); });
@@ -88,7 +47,7 @@ TEST_CASE_METHOD(Fixture, "several fetches of one block are one read, and all ar
   CHECK(reads() == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "a damaged block is corrupt to all who wanted it and is not kept") {
+TEST_CASE_METHOD(CacheFixture, "a damaged block is corrupt to all who wanted it and is not kept") {
   on_disk(kA, 7);
   const std::byte damage[1] = {std::byte{1}};
   volume->poke(kA.value * kBlockSize + 2000, damage);
@@ -106,7 +65,7 @@ TEST_CASE_METHOD(Fixture, "a damaged block is corrupt to all who wanted it and i
   CHECK(cache.fetch_sync(kA).ok());
 }
 
-TEST_CASE_METHOD(Fixture, "a block of another kind than wanted is corrupt") {
+TEST_CASE_METHOD(CacheFixture, "a block of another kind than wanted is corrupt") {
   on_disk(kA, 7, BlockKind::bitmap);
   REQUIRE(cache.fetch_sync(kA).ok());
   const auto block = cache.read(kA, BlockKind::leaf);
@@ -116,7 +75,7 @@ TEST_CASE_METHOD(Fixture, "a block of another kind than wanted is corrupt") {
   CHECK(cache.dirty() == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "the validator of a kind judges blocks of that kind only") {
+TEST_CASE_METHOD(CacheFixture, "the validator of a kind judges blocks of that kind only") {
   on_disk(kA, 7);
   on_disk(kB, 7, BlockKind::node);
   cache.set_validator(BlockKind::leaf, [](ConstBlock block) {
@@ -131,14 +90,14 @@ TEST_CASE_METHOD(Fixture, "the validator of a kind judges blocks of that kind on
   CHECK(cache.fetch_sync(kA).ok());
 }
 
-TEST_CASE_METHOD(Fixture, "an address past the device is out of range, however large") {
+TEST_CASE_METHOD(CacheFixture, "an address past the device is out of range, however large") {
   CHECK(cache.fetch_sync(BlockAddress{kBlocks}).code() == Code::out_of_range);
   CHECK(cache.fetch_sync(BlockAddress{1ULL << 52}).code() == Code::out_of_range);
   CHECK(cache.fetch_sync(BlockAddress{~0ULL}).code() == Code::out_of_range);
   CHECK(cache.size() == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "a created block is dirty, and zero but for its header") {
+TEST_CASE_METHOD(CacheFixture, "a created block is dirty, and zero but for its header") {
   const MutableBlock block = cache.create(kA, BlockKind::leaf);
   CHECK(kind_of(block) == BlockKind::leaf);
   CHECK(view_as<BlockHeader>(block).address.get() == 10);
@@ -152,7 +111,7 @@ TEST_CASE_METHOD(Fixture, "a created block is dirty, and zero but for its header
   CHECK(cache.size() == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "an installed block is dirty and has the content it came with") {
+TEST_CASE_METHOD(CacheFixture, "an installed block is dirty and has the content it came with") {
   std::vector<std::byte> image(kBlockSize);
   put_number(image, 3);
   seal_block(image, BlockKind::node, kA, kStore, Sequence{4});
@@ -163,7 +122,7 @@ TEST_CASE_METHOD(Fixture, "an installed block is dirty and has the content it ca
   CHECK(std::equal(image.begin(), image.end(), block->begin()));
 }
 
-TEST_CASE_METHOD(Fixture, "a frozen block keeps its content while commits go on") {
+TEST_CASE_METHOD(CacheFixture, "a frozen block keeps its content while commits go on") {
   put_number(cache.create(kA, BlockKind::leaf), 1);
   put_number(cache.create(kB, BlockKind::leaf), 2);
   CHECK(cache.freeze(Sequence{33}) == std::vector<BlockAddress>{kA, kB});
@@ -186,7 +145,7 @@ TEST_CASE_METHOD(Fixture, "a frozen block keeps its content while commits go on"
   CHECK(cache.freeze(Sequence{34}) == std::vector<BlockAddress>{kA});
 }
 
-TEST_CASE_METHOD(Fixture, "frozen bytes handed to the device do not move under an edit") {
+TEST_CASE_METHOD(CacheFixture, "frozen bytes handed to the device do not move under an edit") {
   put_number(cache.create(kA, BlockKind::leaf), 1);
   cache.freeze(Sequence{2});
   const ConstBlock out = cache.frozen_block(kA);
@@ -195,7 +154,7 @@ TEST_CASE_METHOD(Fixture, "frozen bytes handed to the device do not move under a
   CHECK(number_in(out) == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "a span taken before a freeze still shows the block after an edit") {
+TEST_CASE_METHOD(CacheFixture, "a span taken before a freeze still shows the block after an edit") {
   put_number(cache.create(kA, BlockKind::leaf), 1);
   const auto before = cache.read(kA, BlockKind::leaf);
   cache.freeze(Sequence{2});
@@ -203,7 +162,8 @@ TEST_CASE_METHOD(Fixture, "a span taken before a freeze still shows the block af
   CHECK(number_in(*before) == 100);
 }
 
-TEST_CASE_METHOD(Fixture, "a forgotten block is gone, but its frozen content still goes home") {
+TEST_CASE_METHOD(CacheFixture,
+                 "a forgotten block is gone, but its frozen content still goes home") {
   put_number(cache.create(kA, BlockKind::leaf), 1);
   put_number(cache.create(kB, BlockKind::leaf), 2);
   cache.forget(kB);
@@ -223,7 +183,7 @@ TEST_CASE_METHOD(Fixture, "a forgotten block is gone, but its frozen content sti
   CHECK(number(kA) == 1);
 }
 
-TEST_CASE_METHOD(Fixture,
+TEST_CASE_METHOD(CacheFixture,
                  "a fetch of a forgotten block that is on its way home gives what goes there") {
   on_disk(kA, 50);
   put_number(cache.create(kA, BlockKind::leaf), 1);
@@ -237,7 +197,7 @@ TEST_CASE_METHOD(Fixture,
   CHECK(cache.size() == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "a block created while it is fetched keeps the new content") {
+TEST_CASE_METHOD(CacheFixture, "a block created while it is fetched keeps the new content") {
   on_disk(kA, 50);
   int told = 0;
   cache.fetch(kA, [&](Status s) { told += s.ok(); });
@@ -248,7 +208,7 @@ TEST_CASE_METHOD(Fixture, "a block created while it is fetched keeps the new con
   CHECK(cache.size() == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "a fetch overtaken by a write home is read again") {
+TEST_CASE_METHOD(CacheFixture, "a fetch overtaken by a write home is read again") {
   on_disk(kA, 50);
   MemoryDevice other(volume);
   int told = 0;
@@ -265,7 +225,8 @@ TEST_CASE_METHOD(Fixture, "a fetch overtaken by a write home is read again") {
   CHECK(number(kA) == 1);
 }
 
-TEST_CASE_METHOD(Fixture, "trim gives up clean blocks that were not used lately, and no others") {
+TEST_CASE_METHOD(CacheFixture,
+                 "trim gives up clean blocks that were not used lately, and no others") {
   for (std::uint64_t i = 0; i < 200; ++i) on_disk(BlockAddress{i}, i);
   for (std::uint64_t i = 0; i < 64; ++i) REQUIRE(cache.fetch_sync(BlockAddress{i}).ok());
   for (std::uint64_t i = 0; i < 10; ++i) CHECK(number(BlockAddress{i}) == i);
@@ -280,7 +241,7 @@ TEST_CASE_METHOD(Fixture, "trim gives up clean blocks that were not used lately,
     CHECK_FALSE(cache.read(BlockAddress{i}, BlockKind::leaf).ok());
 }
 
-TEST_CASE_METHOD(Fixture, "trim keeps dirty and frozen blocks, however many") {
+TEST_CASE_METHOD(CacheFixture, "trim keeps dirty and frozen blocks, however many") {
   for (std::uint64_t i = 0; i < 100; ++i) cache.create(BlockAddress{i}, BlockKind::leaf);
   cache.trim();
   CHECK(cache.size() == 100);
@@ -293,13 +254,13 @@ TEST_CASE_METHOD(Fixture, "trim keeps dirty and frozen blocks, however many") {
   CHECK(cache.size() == 64);
 }
 
-TEST_CASE_METHOD(Fixture, "a cache is never smaller than 64 blocks") {
+TEST_CASE_METHOD(CacheFixture, "a cache is never smaller than 64 blocks") {
   BlockCache small(device, kStore, 0);
   CHECK(small.capacity() == 64);
   CHECK(small.dirty_limit() == 32);
 }
 
-TEST_CASE_METHOD(Fixture, "a read error reaches who asked and leaves nothing behind") {
+TEST_CASE_METHOD(CacheFixture, "a read error reaches who asked and leaves nothing behind") {
   int failed = 0;
   cache.fetch(kA, [&](Status s) { failed += s.code() == Code::io_error; });
   volume->crash_losing_all();
@@ -308,7 +269,7 @@ TEST_CASE_METHOD(Fixture, "a read error reaches who asked and leaves nothing beh
   CHECK(cache.size() == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "a waiter may fetch, edit and trim from inside its call") {
+TEST_CASE_METHOD(CacheFixture, "a waiter may fetch, edit and trim from inside its call") {
   for (std::uint64_t i = 0; i < 300; ++i) on_disk(BlockAddress{i}, i);
   int done = 0;
   for (std::uint64_t i = 0; i < 100; ++i)
@@ -321,168 +282,4 @@ TEST_CASE_METHOD(Fixture, "a waiter may fetch, edit and trim from inside its cal
   while (device.in_flight() > 0) device.wait();
   CHECK(done == 100);
   CHECK(cache.dirty() == 100);
-}
-
-TEST_CASE("the address table equals a map under random events") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937_64 rng(seed);
-  AddressTable table;
-  std::map<std::uint64_t, std::uint32_t> twin;
-  for (int i = 0; i < 60000; ++i) {
-    const std::uint64_t address = rng() % 3000 * (rng() % 4 == 0 ? 1ULL << 40 : 1);
-    if (twin.contains(address) && rng() % 2 == 0) {
-      table.erase(BlockAddress{address});
-      twin.erase(address);
-    } else if (!twin.contains(address)) {
-      table.insert(BlockAddress{address}, static_cast<std::uint32_t>(i));
-      twin[address] = static_cast<std::uint32_t>(i);
-    }
-    if (i % 1000 != 0) continue;
-    for (const auto& [key, slot] : twin) REQUIRE(table.find(BlockAddress{key}) == slot);
-    REQUIRE(table.find(BlockAddress{999999}) == AddressTable::kNone);
-  }
-  REQUIRE(table.size() == twin.size());
-  for (std::uint64_t a = 0; a < 3000; ++a)
-    REQUIRE((table.find(BlockAddress{a}) != AddressTable::kNone) == twin.contains(a));
-}
-
-namespace {
-
-// What the cache should hold, kept the naive way.
-struct Twin : Fixture {
-  static constexpr std::uint64_t kAddresses = 160;
-  std::mt19937_64 rng;
-  std::map<BlockAddress, std::uint64_t> live;    // content as of now, of blocks in use
-  std::map<BlockAddress, std::uint64_t> frozen;  // content at the freeze
-  std::set<BlockAddress> dirty;
-  std::set<BlockAddress> home_written;
-  std::uint64_t next_number = 1;
-  std::uint64_t sequence = 1;
-
-  explicit Twin(std::uint64_t seed) : rng(seed) {}
-
-  BlockAddress any() { return BlockAddress{rng() % kAddresses}; }
-
-  void step() {
-    const BlockAddress address = any();
-    const bool in_use = live.contains(address);
-    switch (rng() % 16) {
-      case 0:
-      case 1:
-      case 2:
-        if (in_use) look(address);
-        break;
-      case 3:
-      case 4:
-      case 5:
-        if (in_use) change(address);
-        break;
-      case 6:
-        live[address] = next_number;
-        dirty.insert(address);
-        put_number(cache.create(address, BlockKind::leaf), next_number++);
-        break;
-      case 7:
-        if (rng() % 3 == 0) drop(address);
-        break;
-      case 8:
-        if (rng() % 8 == 0) install(address);
-        break;
-      case 9:
-        cache.trim();
-        break;
-      case 10:
-      case 11:
-        if (in_use || rng() % 4 == 0) cache.fetch(address, [](Status) {});
-        break;
-      case 12:
-        device.poll();
-        break;
-      default:
-        checkpoint_step();
-    }
-    REQUIRE(cache.dirty() == dirty.size());
-    REQUIRE(cache.frozen() == !frozen.empty());
-  }
-
-  void bring(BlockAddress address) {
-    const auto block = cache.read(address, BlockKind::leaf);
-    if (block.ok()) return;
-    REQUIRE(block.status().code() == Code::need_block);
-    REQUIRE(block.status().detail() == address.value);
-    REQUIRE_FALSE(dirty.contains(address));
-    REQUIRE_FALSE(frozen.contains(address));
-    REQUIRE(cache.fetch_sync(address).ok());
-  }
-  void look(BlockAddress address) {
-    bring(address);
-    REQUIRE(number(address) == live.at(address));
-  }
-  void change(BlockAddress address) {
-    bring(address);
-    const auto block = cache.edit(address, BlockKind::leaf);
-    REQUIRE(block.ok());
-    REQUIRE(number_in(*block) == live.at(address));
-    live[address] = next_number;
-    dirty.insert(address);
-    put_number(*block, next_number++);
-  }
-  void drop(BlockAddress address) {
-    cache.forget(address);
-    live.erase(address);
-    dirty.erase(address);
-  }
-  void install(BlockAddress address) {
-    std::vector<std::byte> image(kBlockSize);
-    put_number(image, next_number);
-    seal_block(image, BlockKind::leaf, address, kStore, Sequence{sequence});
-    cache.install(address, image);
-    live[address] = next_number++;
-    dirty.insert(address);
-  }
-  void checkpoint_step() {
-    if (frozen.empty()) {
-      if (dirty.empty() || rng() % 8 != 0) return;
-      for (const auto address : dirty) frozen[address] = live.at(address);
-      REQUIRE(cache.freeze(Sequence{++sequence}) ==
-              std::vector<BlockAddress>(dirty.begin(), dirty.end()));
-      dirty.clear();
-      return;
-    }
-    for (int i = 0; i < 8 && home_written.size() < frozen.size(); ++i) {
-      auto next = frozen.begin();
-      while (home_written.contains(next->first)) ++next;
-      REQUIRE(number_in(cache.frozen_block(next->first)) == next->second);
-      write_home(next->first);
-      home_written.insert(next->first);
-    }
-    if (home_written.size() < frozen.size()) return;
-    cache.thaw();
-    frozen.clear();
-    home_written.clear();
-  }
-  void check_all() {
-    for (const auto& [address, number] : live) look(address);
-    for (const auto& [address, number] : frozen)
-      REQUIRE(number_in(cache.frozen_block(address)) == number);
-  }
-};
-
-}  // namespace
-
-TEST_CASE("the cache equals a naive twin under random events") {
-  const auto seed = std::random_device{}();
-  for (std::uint64_t run = 0; run < 20; ++run) {
-    INFO("seed " << seed + run);
-    Twin twin(seed + run);
-    for (int i = 0; i < 4000; ++i) twin.step();
-    twin.check_all();
-    while (twin.device.in_flight() > 0) twin.device.wait();
-    twin.check_all();
-    // Nothing leaks: with every checkpoint done and every block forgotten, no memory is in use.
-    while (twin.cache.frozen()) twin.checkpoint_step();
-    for (std::uint64_t a = 0; a < Twin::kAddresses; ++a) twin.drop(BlockAddress{a});
-    REQUIRE(twin.cache.size() == 0);
-  }
 }
