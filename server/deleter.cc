@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/deleter.h"
 
+#include <algorithm>
+
 #include "server/engine_impl.h"
 
 namespace csnap {
@@ -52,7 +54,11 @@ bool Deleter::step_one(const Snapshot& snapshot) {
   if (in_flight_ >= kStepsInFlight) return false;
   if (engine_.committer->queued() > 2 * kStepsInFlight) return false;
   if (engine_.state->data().held_runs() > kMaxHeldRuns) return false;
-  const auto leaf = engine_.state->tree().next_leaf_with(mask_of_bit(snapshot.bit), asked_up_to_);
+  // The last leaf's range goes on for ever; that of its step ends with the volume.
+  const Chunk volume_end(engine_.state->superblock().origin_chunks());
+  Result<std::optional<ChunkRun>> leaf = std::optional<ChunkRun>();
+  if (asked_up_to_ < volume_end)
+    leaf = engine_.state->tree().next_leaf_with(mask_of_bit(snapshot.bit), asked_up_to_);
   if (!leaf.ok()) {
     if (leaf.status().code() != Code::need_block) {
       stop(leaf.status());
@@ -73,7 +79,8 @@ bool Deleter::step_one(const Snapshot& snapshot) {
     engine_.commit(DeletionFinished{id}, [this](const Status&) { finishing_ = false; });
     return false;
   }
-  const ChunkRun run = **leaf;
+  ChunkRun run = **leaf;
+  run.count = std::min(run.end(), volume_end) - run.start;
   asked_up_to_ = run.end();
   ++in_flight_;
   engine_.commit(DeletionProgress{id, run}, [this](const Status& s) {

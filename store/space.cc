@@ -108,7 +108,6 @@ Status Space::mark_used(StoreRun run) {
   layout_.free_chunks -= run.count;
   mark_busy(range);
   avoid_.set_fill(range.from, range.to, Fill::used);
-  unavoid(range);
   return {};
 }
 

@@ -74,8 +74,8 @@ class Space : public BlockAllocator {
   // Are the bitmap blocks of the run in memory (created if never written)? corrupt when the run is
   // not of chunks that can hold data.
   Status prepare(StoreRun run);
-  // Sets the bits and takes one hold or reservation off each chunk that has any. corrupt if a bit
-  // is set already, with nothing changed.
+  // Sets the bits; holds and reservations stay until whoever made them takes them back. corrupt if
+  // a bit is set already, with nothing changed.
   Status mark_used(StoreRun run);
   // Clears the bits and holds the run (once more); corrupt if a bit is clear already, with nothing
   // changed. The owner unholds it.

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each request promises, one behaviour each.
+#include <catch2/catch.hpp>
+
+#include "rig.h"
+
+namespace csnap {
+
+TEST_CASE("Without snapshots every origin chunk may be written at once") {
+  Rig rig;
+  rig.open();
+  REQUIRE(rig.write_origin_now({Chunk(3), 5}, 7).ok());
+  REQUIRE(rig.engine().status().copied_chunks == 0);
+}
+
+TEST_CASE("One copy serves every snapshot") {
+  Rig rig;
+  rig.open();
+  REQUIRE(rig.write_origin_now({Chunk(0), 256}, 1).ok());
+  for (int i = 0; i < 64; ++i) REQUIRE(rig.create("n" + std::to_string(i)).ok());
+  REQUIRE(rig.write_origin_now({Chunk(10), 4}, 2).ok());
+  REQUIRE(rig.engine().status().copied_chunks == 4);
+  REQUIRE(rig.engine().status().exception_chunks == 4);
+  rig.check_all();
+  REQUIRE(rig.mismatches() == 0);
+}
+
+TEST_CASE("There can be 64 snapshots and no more") {
+  Rig rig;
+  rig.open();
+  for (int i = 0; i < 64; ++i) REQUIRE(rig.create("n" + std::to_string(i)).ok());
+  REQUIRE(rig.create("one more").status().code() == Code::no_space);
+  REQUIRE(rig.remove("n7").ok());
+  rig.until_idle();
+  REQUIRE(rig.create("one more").ok());
+}
+
+TEST_CASE("A snapshot's id is never used again") {
+  Rig rig;
+  rig.open();
+  const auto first = rig.create("again");
+  REQUIRE(rig.remove("again").ok());
+  rig.until_idle();
+  rig.close();
+  rig.open();
+  const auto second = rig.create("again");
+  REQUIRE(second->id > first->id);
+  REQUIRE(second->uuid != first->uuid);
+  bool told = false;
+  rig.engine().open_client(Uuid::from_random(1, 2), first->id, [&](Result<ClientKey> key) {
+    told = true;
+    REQUIRE(key.status().code() == Code::stale);
+  });
+  REQUIRE(told);
+}
+
+TEST_CASE("An origin writer waits for a reader of the same chunk, and later readers do not") {
+  Rig rig;
+  rig.open();
+  REQUIRE(rig.write_origin_now({Chunk(5), 1}, 1).ok());
+  const auto snapshot = rig.create("s");
+  ReadId read = 0;
+  const ClientKey reader = rig.client(snapshot->id);
+  rig.engine().snapshot_read(reader, {{Chunk(5), 1}}, [&](Result<ReadGrant> grant) {
+    REQUIRE(grant->pieces.at(0).on_origin);
+    read = grant->id;
+  });
+  rig.until([&] { return read != 0; });
+  REQUIRE(rig.engine().locks().size() == 1);
+  bool granted = false;
+  rig.write_origin({Chunk(5), 1}, 2, [&](const Status& status) { granted = status.ok(); });
+  rig.until([&] { return rig.engine().status().exception_chunks == 1; });
+  rig.until([&] { return rig.engine().locks().at(0).waiting_writers == 1; });
+  REQUIRE_FALSE(granted);
+
+  bool in_store = false;
+  rig.engine().snapshot_read(reader, {{Chunk(5), 1}}, [&](Result<ReadGrant> grant) {
+    in_store = !grant->pieces.at(0).on_origin;
+    rig.engine().finish_read(reader, grant->id);
+  });
+  rig.until([&] { return in_store; });
+  REQUIRE_FALSE(granted);
+  rig.engine().finish_read(reader, read);
+  rig.until([&] { return granted; });
+}
+
+TEST_CASE("No origin write is granted while a client still owes an answer to the barrier") {
+  Rig rig;
+  rig.open();
+  rig.client(kOrigin);
+  rig.answer_barriers = false;
+  bool created = false;
+  rig.engine().create_snapshot("s", [&](Result<Snapshot> s) { created = s.ok(); });
+  rig.until([&] { return !rig.barriers.empty(); });
+  bool granted = false;
+  rig.engine().origin_write(rig.client(kOrigin), {{Chunk(0), 1}},
+                            [&](const Status& status) { granted = status.ok(); });
+  for (int i = 0; i < 50; ++i) rig.engine().poll();
+  REQUIRE_FALSE(created);
+  REQUIRE_FALSE(granted);
+  rig.engine().barrier_done(rig.barriers[0].first, rig.barriers[0].second);
+  rig.until([&] { return created && granted; });
+  REQUIRE(rig.engine().status().copied_chunks == 1);
+}
+
+TEST_CASE("A client that is cut off no longer holds a barrier up") {
+  Rig rig;
+  rig.open();
+  const ClientKey client = rig.client(kOrigin);
+  rig.answer_barriers = false;
+  bool created = false;
+  rig.engine().create_snapshot("s", [&](Result<Snapshot> s) { created = s.ok(); });
+  rig.until([&] { return !rig.barriers.empty(); });
+  rig.engine().close_client(client);
+  rig.until([&] { return created; });
+}
+
+TEST_CASE("After a restart no origin write is granted before every reader of before is settled") {
+  Rig rig;
+  rig.open();
+  REQUIRE(rig.write_origin_now({Chunk(5), 1}, 1).ok());
+  const auto snapshot = rig.create("s");
+  const Uuid reader = Uuid::from_random(5, 6);
+  ClientKey key = 0;
+  rig.engine().open_client(reader, snapshot->id, [&](Result<ClientKey> k) { key = *k; });
+  rig.until([&] { return key != 0; });
+  rig.kill();
+  REQUIRE(rig.try_open().ok());
+  bool granted = false;
+  for (const auto& id : rig.engine().absent_clients())
+    if (id != reader) rig.engine().forget_client(id);
+  REQUIRE(rig.engine().absent_clients() == std::vector<Uuid>{reader});
+  rig.write_origin({Chunk(5), 1}, 2, [&](const Status& status) { granted = status.ok(); });
+  for (int i = 0; i < 100; ++i) rig.engine().poll();
+  REQUIRE_FALSE(granted);
+
+  rig.engine().open_client(reader, snapshot->id, [&](Result<ClientKey> k) { key = *k; });
+  REQUIRE(rig.engine().upload_lock(key, 9, std::vector<ChunkRun>{{Chunk(5), 1}}).ok());
+  rig.engine().upload_done(key);
+  for (int i = 0; i < 100; ++i) rig.engine().poll();
+  REQUIRE_FALSE(granted);
+  rig.engine().finish_read(key, 9);
+  rig.until([&] { return granted; });
+}
+
+TEST_CASE("A snapshot in use is deleted only by force") {
+  Rig rig;
+  rig.open();
+  const auto snapshot = rig.create("s");
+  rig.client(snapshot->id);
+  REQUIRE(rig.remove("s", false).code() == Code::busy);
+  REQUIRE(rig.remove("s", true).ok());
+  REQUIRE(rig.engine().find_snapshot("s").status().code() == Code::not_found);
+}
+
+TEST_CASE("Requests on a deleted snapshot are stale") {
+  Rig rig;
+  rig.open();
+  const auto snapshot = rig.create("s");
+  const ClientKey client = rig.client(snapshot->id);
+  bool deleted = false;
+  rig.engine().delete_snapshot("s", true, [&](const Status& status) { deleted = status.ok(); });
+  rig.until([&] { return deleted; });
+  Status read;
+  rig.engine().snapshot_read(client, {{Chunk(0), 1}},
+                             [&](Result<ReadGrant> grant) { read = grant.status(); });
+  REQUIRE(read.code() == Code::stale);
+}
+
+TEST_CASE("A full store says so, harms nothing, and deleting a snapshot brings it back") {
+  RigOptions options;
+  options.store_bytes = 3u << 20;
+  options.origin_chunks = 1024;
+  Rig rig(options);
+  rig.open();
+  REQUIRE(rig.write_origin_now({Chunk(0), 1024}, 1).ok());
+  REQUIRE(rig.create("s").ok());
+  Status last;
+  for (std::uint64_t c = 0; c < 1024 && last.ok(); c += 8)
+    last = rig.write_origin_now({Chunk(c), 8}, 2);
+  REQUIRE(last.code() == Code::no_space);
+  REQUIRE(rig.logged().size() == 1);
+  rig.check_all();
+  REQUIRE(rig.mismatches() == 0);
+  REQUIRE(rig.remove("s").ok());
+  rig.until_idle();
+  REQUIRE(rig.create("t").ok());
+  REQUIRE(rig.write_origin_now({Chunk(0), 8}, 3).ok());
+  rig.check_all();
+  REQUIRE(rig.mismatches() == 0);
+}
+
+TEST_CASE("Ranges that are empty, too many, overflowing or outside are refused") {
+  Rig rig;
+  rig.open();
+  const ClientKey client = rig.client(kOrigin);
+  const auto refused = [&](std::vector<ChunkRun> ranges) {
+    Status status;
+    rig.engine().origin_write(client, std::move(ranges), [&](const Status& s) { status = s; });
+    return status.code();
+  };
+  REQUIRE(refused({}) == Code::invalid);
+  REQUIRE(refused({{Chunk(0), 0}}) == Code::invalid);
+  REQUIRE(refused({{Chunk(256), 1}}) == Code::out_of_range);
+  REQUIRE(refused({{Chunk(255), 2}}) == Code::out_of_range);
+  REQUIRE(refused({{Chunk(1), ~0ULL}}) == Code::out_of_range);
+}
+
+TEST_CASE("An orderly end leaves a clean store with nothing to replay") {
+  Rig rig;
+  rig.open();
+  REQUIRE(rig.create("s").ok());
+  REQUIRE(rig.write_origin_now({Chunk(0), 16}, 1).ok());
+  rig.close();
+  MemoryDevice device(rig.store);
+  const auto superblock = read_superblock(device);
+  REQUIRE(superblock->clean);
+  rig.open();
+  rig.check_all();
+  REQUIRE(rig.mismatches() == 0);
+}
+
+TEST_CASE("A chunk freed by a deletion is not used while a read that began before goes on") {
+  RigOptions options;
+  options.store_bytes = 3u << 20;
+  options.origin_chunks = 1024;
+  Rig rig(options);
+  rig.open();
+  REQUIRE(rig.write_origin_now({Chunk(0), 1024}, 1).ok());
+  const auto a = rig.create("a");
+  const auto b = rig.create("b");
+  REQUIRE(rig.write_origin_now({Chunk(0), 4}, 2).ok());
+  // A reader of b is told of the shared place; b then gets a place of its own, and a is deleted.
+  ReadId read = 0;
+  StoreChunk place;
+  rig.engine().snapshot_read(rig.client(b->id), {{Chunk(0), 1}}, [&](Result<ReadGrant> grant) {
+    read = grant->id;
+    place = grant->pieces.at(0).store;
+  });
+  rig.until([&] { return read != 0; });
+  REQUIRE(rig.write_snapshot_now(b->id, {Chunk(0), 1}, 9, false).ok());
+  REQUIRE(rig.remove("a").ok());
+  rig.until_idle();
+  // Fill the store: the freed place must not be among those given out.
+  REQUIRE(rig.create("c").ok());
+  Status last;
+  for (std::uint64_t c = 0; c < 1024 && last.ok(); ++c)
+    last = rig.write_origin_now({Chunk(c), 1}, 3);
+  REQUIRE(last.code() == Code::no_space);
+  const auto bytes = rig.store->bytes(place.value << 12, 8);
+  REQUIRE(std::to_integer<int>(bytes[0]) == 1);
+  rig.engine().finish_read(rig.client(b->id), read);
+  rig.check_all();
+  REQUIRE(rig.mismatches() == 0);
+}
+
+}  // namespace csnap

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// A store in memory with an engine on it, and clients that do what libcsnap does, only at once:
+// when a grant comes they write or read the medium before anything else happens. Every chunk is
+// filled with one 64-bit tag, so that the model of a volume is a tag per chunk.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/engine.h"
+#include "store/memory_device.h"
+
+namespace csnap {
+
+struct RigOptions {
+  std::uint64_t origin_chunks = 256;
+  std::uint64_t store_bytes = 16u << 20;
+  unsigned chunk_shift = 12;
+  std::uint64_t journal_bytes = 256u << 10;
+  bool separate_metadata = false;
+  std::size_t cache_bytes = 1u << 20;
+  std::uint64_t seed = 1;
+};
+
+class Rig : public EngineEvents {
+ public:
+  using Tags = std::vector<std::uint64_t>;
+
+  explicit Rig(RigOptions options = {});
+  ~Rig() override;
+
+  // -- the server ------------------------------------------------------------------------------
+  Status try_open();
+  void open();       // asserts that it went well; clients of before come back
+  void close();      // in order
+  void kill();       // as kill -9: what was submitted reaches the medium
+  void power_cut();  // unflushed writes are kept, lost or torn by the rig's seed
+  Engine& engine() { return *engine_; }
+  bool is_open() const { return engine_ != nullptr; }
+  // Polls until the condition holds; fails the test when nothing moves any more.
+  void until(const std::function<bool()>& condition);
+  void until_idle();
+
+  // -- clients ---------------------------------------------------------------------------------
+  ClientKey client(SnapshotId volume);  // opened when first asked for
+  void drop_client(SnapshotId volume);
+  // Asks; the data is moved and the model changed when the grant comes. done is told how it went.
+  using Told = std::function<void(const Status&)>;
+  void write_origin(ChunkRun run, std::uint64_t tag, Told done = {});
+  void write_snapshot(SnapshotId id, ChunkRun run, std::uint64_t tag, bool overwrite,
+                      Told done = {});
+  void read_snapshot(SnapshotId id, ChunkRun run, Told done = {});  // compares with the model
+  // The same, waiting for the answer.
+  Status write_origin_now(ChunkRun run, std::uint64_t tag);
+  Status write_snapshot_now(SnapshotId id, ChunkRun run, std::uint64_t tag, bool overwrite);
+  Result<Snapshot> create(const std::string& name);
+  Status remove(const std::string& name, bool force = true);
+
+  // Every chunk of every volume equals the model.
+  void check_all();
+  std::string check_store();  // the invariants of the store itself; empty when they hold
+
+  std::map<SnapshotId, Tags>& model() { return model_; }
+  std::uint64_t mismatches() const { return mismatches_; }
+  const std::vector<std::string>& logged() const { return logged_; }
+  std::shared_ptr<MemoryVolume> origin, store, metadata;
+  RigOptions options;
+  bool answer_barriers = true;
+  std::vector<std::pair<ClientKey, std::uint64_t>> barriers;  // not answered yet
+
+  void barrier_begin(ClientKey client, std::uint64_t barrier) override;
+  void barrier_end(ClientKey client, std::uint64_t barrier) override;
+  void evict(ClientKey client, const std::string& why) override;
+  void log(Level level, const std::string& text) override;
+
+ private:
+  void fill(MemoryVolume& volume, std::uint64_t chunk, std::uint64_t tag);
+  std::uint64_t tag_at(const MemoryVolume& volume, std::uint64_t chunk);
+  void finish_overwrite(SnapshotId id, std::vector<WritePiece> pieces, ChunkRun run,
+                        std::uint64_t tag, Told done);
+  void set_model(SnapshotId volume, ChunkRun run, std::uint64_t tag);
+  Superblock plan_;
+  std::unique_ptr<Engine> engine_;
+  MemoryDevice* devices_[3] = {nullptr, nullptr, nullptr};
+  std::map<SnapshotId, Tags> model_;
+  std::map<SnapshotId, ClientKey> clients_;
+  std::map<SnapshotId, Uuid> ids_;
+  std::deque<std::function<void()>> todo_;
+  std::mt19937_64 rng_;
+  std::uint64_t mismatches_ = 0;
+  std::uint64_t now_ms_ = 0;
+  std::vector<std::string> logged_;
+};
+
+}  // namespace csnap
