@@ -3,46 +3,48 @@
 
 #include <algorithm>
 #include <cassert>
-#include <utility>
 
 namespace csnap {
 namespace {
 
-std::size_t width_of(const std::string& text) {
-  // Every byte but the continuation bytes begins a character.
+// Characters, as far as UTF-8 goes: bytes that do not continue one.
+std::size_t width(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
   }));
 }
 
 }  // namespace
 
-void Table::add_row(std::vector<std::string> cells) {
+void Table::row(std::vector<std::string> cells) {
   assert(cells.size() == columns_.size());
+  for (std::string& cell : cells)
+    for (char& c : cell)
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::to_string() const {
-  std::vector<std::size_t> widths;
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    std::size_t width = width_of(columns_[i].title);
-    for (const auto& row : rows_) width = std::max(width, width_of(row[i]));
-    widths.push_back(width);
-  }
+std::string Table::text() const {
+  std::vector<std::vector<std::string>> lines;
+  std::vector<std::string> titles;
+  for (const Column& column : columns_) titles.push_back(column.title);
+  if (std::any_of(titles.begin(), titles.end(), [](const auto& t) { return !t.empty(); }))
+    lines.push_back(titles);
+  lines.insert(lines.end(), rows_.begin(), rows_.end());
+
+  std::vector<std::size_t> widths(columns_.size());
+  for (const auto& line : lines)
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], width(line[i]));
+
   std::string text;
-  const auto add_line = [&](auto cell) {
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-      const std::string& content = cell(i);
-      const std::string fill(widths[i] - width_of(content), ' ');
-      if (i > 0) text += "  ";
-      text += columns_[i].align == Align::right ? fill + content : content + fill;
+  for (const auto& line : lines) {
+    std::string out;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      const std::string pad(widths[i] - width(line[i]), ' ');
+      out += (i > 0 ? "  " : "") + (columns_[i].right ? pad + line[i] : line[i] + pad);
     }
-    text.erase(text.find_last_not_of(' ') + 1);
-    text += '\n';
-  };
-  add_line([&](std::size_t i) -> const std::string& { return columns_[i].title; });
-  for (const auto& row : rows_) {
-    add_line([&](std::size_t i) -> const std::string& { return row[i]; });
+    out.erase(out.find_last_not_of(' ') + 1);
+    text += out + "\n";
   }
   return text;
 }

@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Columns for people to read. Threading: none of its own.
+// Tables for people to read: columns as wide as what is in them, two spaces between. Pure.
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <vector>
 
 namespace csnap {
 
-// A table without rules: a line of titles, then the rows, columns as wide as they need to be and
-// two spaces apart. Width is counted in characters of UTF-8, not in bytes.
+struct Column {
+  std::string title;
+  bool right = false;  // numbers
+};
+
 class Table {
  public:
-  enum class Align { left, right };
-  struct Column {
-    std::string title;
-    Align align = Align::left;
-  };
-
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
-  // REQUIRES: as many cells as there are columns.
-  void add_row(std::vector<std::string> cells);
-  std::size_t rows() const { return rows_.size(); }
-  // Lines end with a newline and without trailing spaces.
-  std::string to_string() const;
+  // As many cells as columns. Control characters are shown as '?'.
+  void row(std::vector<std::string> cells);
+  bool empty() const { return rows_.empty(); }
+  // Without a heading when no column has a title. Ends with a newline, no line with a space.
+  std::string text() const;
 
  private:
   std::vector<Column> columns_;
