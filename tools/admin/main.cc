@@ -12,6 +12,7 @@
 #include "client/csnap.h"
 #include "tools/admin/options.h"
 #include "tools/admin/report.h"
+#include "tools/common/json.h"
 
 namespace csnap {
 namespace {
@@ -42,7 +43,7 @@ int exit_code(const Status& status) {
 }
 
 void print(const json::object& object) {
-  std::cout << json::serialize(object) << '\n';
+  std::cout << to_json_text(object);
 }
 
 Status create(Admin& admin, const AdminCommandLine& line) {

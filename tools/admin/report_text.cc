@@ -10,8 +10,6 @@
 namespace csnap {
 namespace {
 
-using Align = Table::Align;
-
 std::string percent(std::uint64_t part, std::uint64_t whole) {
   if (whole == 0) return "0 %";
   return std::to_string(static_cast<std::uint64_t>(100.0 * static_cast<double>(part) /
@@ -92,13 +90,13 @@ std::vector<std::string> SnapshotNames::of_mask(std::uint64_t mask) const {
 
 std::string list_text(const Admin::SnapshotList& list) {
   if (list.snapshots.empty()) return "no snapshots\n";
-  Table table({{"NAME"}, {"ID", Align::right}, {"CREATED"}, {"CLIENTS", Align::right}, {"STATE"}});
+  Table table({{"NAME"}, {"ID", true}, {"CREATED"}, {"CLIENTS", true}, {"STATE"}});
   for (const auto& entry : list.snapshots) {
-    table.add_row(
+    table.row(
         {entry.name, number(entry.id), format_time(entry.created_ns), number(entry.clients),
          entry.deleting ? "deleting, " + percent(entry.deleted_up_to, chunks_of(list)) : "live"});
   }
-  return table.to_string();
+  return table.text();
 }
 
 std::string status_text(const Admin::StoreStatus& status, const Admin::SnapshotList& list) {
@@ -148,16 +146,12 @@ std::string status_text(const Admin::StoreStatus& status, const Admin::SnapshotL
 
 std::string locks_text(const std::vector<Admin::LockEntry>& locks, const SnapshotNames& names) {
   if (locks.empty()) return "no locks\n";
-  Table table({{"CHUNK", Align::right},
-               {"COUNT", Align::right},
-               {"SNAPSHOT"},
-               {"WAITING", Align::right},
-               {"CLIENT"}});
+  Table table({{"CHUNK", true}, {"COUNT", true}, {"SNAPSHOT"}, {"WAITING", true}, {"CLIENT"}});
   for (const auto& lock : locks) {
-    table.add_row({number(lock.start), number(lock.count), names.of_id(lock.volume),
-                   number(lock.waiting_writers), lock.client.to_string()});
+    table.row({number(lock.start), number(lock.count), names.of_id(lock.volume),
+               number(lock.waiting_writers), lock.client.to_string()});
   }
-  return table.to_string();
+  return table.text();
 }
 
 std::string exceptions_title() {

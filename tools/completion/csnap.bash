@@ -78,7 +78,7 @@ _csnap_snapshots() {
   done
   mapfile -t COMPREPLY < <(
     compgen -W "$(timeout 1 csnap-admin "${server[@]}" --json list 2>/dev/null </dev/null |
-      grep -o '"name":"[^"]*"' | cut -d'"' -f4)" -- "$cur"
+      grep -o '"name": *"[^"]*"' | cut -d'"' -f4)" -- "$cur"
   )
 }
 
