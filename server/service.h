@@ -98,7 +98,8 @@ class Service final : public EngineEvents {
 
   // -- the end ---------------------------------------------------------------------------------
   // Tells clients that the server goes away; no new session, no new request from now on; what is
-  // under way goes on. Then: Engine::close(), which answers the rest, end_turn(), close_all().
+  // under way goes on. Then come Engine::close(), which has the rest answered, and close_all();
+  // nothing else.
   void drain();
   // Closes every connection. Sessions stay on record in the store, for the next server.
   void close_all();

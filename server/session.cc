@@ -10,7 +10,8 @@
 namespace csnap {
 namespace {
 
-constexpr std::size_t kMaxReason = 512;  // bytes
+constexpr std::size_t kMaxReason = 512;         // bytes
+constexpr ReadId kMaxReadId = ReadId{1} << 62;  // no server gave more: ids count up from 1
 
 }  // namespace
 
@@ -139,7 +140,7 @@ void Service::Impl::on_upload_locks(Channel& c, Session& s, const Frame& f) {
     if (s.uploading && s.reads.contains(held.read_id())) continue;
     const auto ranges = ranges_from_proto(held.ranges(), volume_chunks, volume_chunks);
     const bool taken = s.uploading && ranges.ok() && held.read_id() != 0 &&
-                       s.reads.size() < options.max_reads &&
+                       held.read_id() < kMaxReadId && s.reads.size() < options.max_reads &&
                        engine->upload_lock(s.key, held.read_id(), *ranges).ok();
     if (taken)
       s.reads.insert(held.read_id());

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions: what they survive and how they end.
+#include "service_rig.h"
+
+namespace csnap {
+namespace {
+
+wire::SnapshotReadReply read_chunks(ServiceRig& rig, ConnectionId c, std::uint64_t start,
+                                    std::uint64_t count) {
+  rig.send(c, wire::MESSAGE_SNAPSHOT_READ, with_range<wire::SnapshotRead>(start, count));
+  return rig.expect(c, wire::MESSAGE_SNAPSHOT_READ_REPLY).as<wire::SnapshotReadReply>();
+}
+
+wire::Welcome resume(ServiceRig& rig, ConnectionId c, wire::Hello hello) {
+  hello.set_resume(true);
+  rig.send(c, wire::MESSAGE_HELLO, hello);
+  return rig.expect(c, wire::MESSAGE_WELCOME).as<wire::Welcome>();
+}
+
+TEST_CASE("Welcome says everything a client of a volume needs") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("monday");
+  const auto c = rig.connect();
+  auto hello = rig.hello(rig.new_uuid());
+  hello.mutable_volume()->set_snapshot_name("monday");
+  rig.send(c, wire::MESSAGE_HELLO, hello);
+  const auto w = rig.expect(c, wire::MESSAGE_WELCOME).as<wire::Welcome>();
+  CHECK_FALSE(w.resumed());
+  CHECK_FALSE(w.restarted());
+  CHECK(w.volume().id() == snapshot.id());
+  CHECK(w.volume().uuid() == snapshot.uuid());
+  CHECK(w.volume().name() == "monday");
+  CHECK(w.volume().size() == ServiceRig::kChunks << 12);
+  CHECK(w.chunk_size() == 4096);
+  CHECK(w.devices_size() == 2);
+  CHECK(w.devices(0).kind() == wire::DeviceInfo::KIND_ORIGIN);
+  CHECK(w.devices(1).path() == "/store");
+  CHECK(w.lease_ms() == 1000);
+  CHECK(w.heartbeat_ms() == 100);
+  CHECK(w.max_request_chunks() == kMaxWireChunks);
+  CHECK(w.max_frame() == kMaxBody);
+  CHECK(w.epoch() == rig.engine().epoch().value);
+}
+
+TEST_CASE("A session is resumed on a new connection and the old one is closed") {
+  ServiceRig rig;
+  const auto session = rig.new_uuid();
+  const auto first = rig.open(session);
+  const auto second = rig.connect();
+  const auto w = resume(rig, second, rig.hello(session));
+  CHECK(w.resumed());
+  CHECK_FALSE(w.restarted());
+  rig.expect_error(first, wire::ERROR_CANCELLED);
+  CHECK(rig.closed(first));
+  CHECK(rig.service().sessions() == 1);
+}
+
+TEST_CASE("A session outlives its connection until its lease ends") {
+  ServiceRig rig;
+  const auto session = rig.new_uuid();
+  rig.disconnect(rig.open(session));
+  rig.pass(900);
+  CHECK(rig.service().sessions() == 1);
+  rig.pass(200);
+  CHECK(rig.service().sessions() == 0);
+  CHECK(rig.engine().clients().empty());
+  const auto w = resume(rig, rig.connect(), rig.hello(session));
+  CHECK_FALSE(w.resumed());
+  CHECK_FALSE(w.restarted());
+}
+
+TEST_CASE("A client that is silent for a lease is cut off and told why") {
+  ServiceRig rig;
+  const auto c = rig.open(rig.new_uuid());
+  rig.pass(1200);
+  CHECK(rig.closed(c));
+  rig.expect(c, wire::MESSAGE_HEARTBEAT);
+  CHECK(rig.expect_error(c, wire::ERROR_STALE).find("lease") != std::string::npos);
+}
+
+TEST_CASE("Heartbeats keep a session and echo the client's clock") {
+  ServiceRig rig;
+  const auto c = rig.open(rig.new_uuid());
+  wire::Heartbeat beat;
+  for (int i = 0; i < 40; ++i) {
+    beat.set_sent_ms(1000 + static_cast<std::uint64_t>(i));
+    rig.send(c, wire::MESSAGE_HEARTBEAT, beat);
+    const auto answer = rig.expect(c, wire::MESSAGE_HEARTBEAT_REPLY).as<wire::HeartbeatReply>();
+    CHECK(answer.sent_ms() == beat.sent_ms());
+    rig.pass(100);
+  }
+  CHECK_FALSE(rig.closed(c));
+}
+
+TEST_CASE("The server asks a client that it has not heard of for a sign of life") {
+  ServiceRig rig;
+  const auto c = rig.open(rig.new_uuid());
+  rig.pass(300);
+  const auto beat = rig.expect(c, wire::MESSAGE_HEARTBEAT);
+  CHECK(beat.header.push());
+  OutputBuffer bytes;
+  append_frame(bytes, wire::MESSAGE_HEARTBEAT_REPLY, frame_flags::kReply, beat.header.request_id,
+               wire::HeartbeatReply());
+  rig.send_raw(c, bytes);
+  rig.pass(800);
+  CHECK_FALSE(rig.closed(c));
+}
+
+TEST_CASE("A pause of the server itself ends no session") {
+  ServiceRig rig;
+  const auto c = rig.open(rig.new_uuid());
+  rig.stall(60'000);
+  CHECK_FALSE(rig.closed(c));
+  CHECK(rig.service().sessions() == 1);
+}
+
+TEST_CASE("Goodbye ends a session at once") {
+  ServiceRig rig;
+  const auto c = rig.open(rig.new_uuid());
+  rig.send(c, wire::MESSAGE_GOODBYE, wire::Goodbye());
+  rig.expect(c, wire::MESSAGE_GOODBYE_REPLY);
+  CHECK(rig.closed(c));
+  CHECK(rig.service().sessions() == 0);
+  CHECK(rig.engine().clients().empty());
+}
+
+TEST_CASE("Hello without resume begins a known session anew and gives up what it held") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto session = rig.new_uuid();
+  const auto first = rig.open(session, snapshot.id());
+  CHECK(read_chunks(rig, first, 0, 4).read_id() != 0);
+  REQUIRE(rig.engine().locks().size() == 1);
+  const auto second = rig.connect();
+  rig.send(second, wire::MESSAGE_HELLO, rig.hello(session, snapshot.id()));
+  CHECK_FALSE(rig.expect(second, wire::MESSAGE_WELCOME).as<wire::Welcome>().resumed());
+  CHECK(rig.engine().locks().empty());
+  CHECK(rig.closed(first));
+}
+
+TEST_CASE("A session cannot be resumed on another volume") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto session = rig.new_uuid();
+  const auto first = rig.open(session, snapshot.id());
+  const auto second = rig.connect();
+  rig.send(second, wire::MESSAGE_HELLO, rig.hello(session, 0, true));
+  rig.expect_error(second, wire::ERROR_INVALID);
+  CHECK_FALSE(rig.closed(first));
+}
+
+TEST_CASE("Resuming gives up reads that the client does not know of") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto session = rig.new_uuid();
+  const auto first = rig.open(session, snapshot.id());
+  const auto known = read_chunks(rig, first, 0, 4);
+  read_chunks(rig, first, 100, 4);
+  REQUIRE(rig.engine().locks().size() == 2);
+  rig.disconnect(first);
+  auto hello = rig.hello(session, snapshot.id());
+  hello.add_unfinished_reads(known.read_id());
+  const auto second = rig.connect();
+  resume(rig, second, hello);
+  REQUIRE(rig.engine().locks().size() == 1);
+  CHECK(rig.engine().locks()[0].read == known.read_id());
+  wire::FinishRead finish;
+  finish.add_read_ids(known.read_id());
+  finish.add_read_ids(12345);
+  rig.send(second, wire::MESSAGE_FINISH_READ, finish);
+  CHECK(rig.engine().locks().empty());
+  CHECK_FALSE(rig.next(second));
+}
+
+TEST_CASE("A write that waits for a reader goes on when the reader's lease ends") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto reader = rig.open(rig.new_uuid(), snapshot.id());
+  read_chunks(rig, reader, 7, 1);
+  const auto writer = rig.open(rig.new_uuid());
+  rig.disconnect(reader);
+  const auto id = rig.send(writer, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(7, 1));
+  CHECK_FALSE(rig.next(writer));
+  for (int i = 0; i < 12; ++i) {
+    rig.send(writer, wire::MESSAGE_HEARTBEAT, wire::Heartbeat());
+    rig.pass(100);
+  }
+  for (;;) {
+    const auto frame = rig.next(writer);
+    REQUIRE(frame);
+    if (frame->header.type == wire::MESSAGE_HEARTBEAT_REPLY || frame->header.push()) continue;
+    CHECK(frame->header.type == wire::MESSAGE_UNIQUE_REPLY);
+    CHECK(frame->header.request_id == id);
+    break;
+  }
+}
+
+TEST_CASE("A request sent again on a new connection is answered there, once") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto reader = rig.open(rig.new_uuid(), snapshot.id());
+  const auto held = read_chunks(rig, reader, 7, 1);
+  const auto session = rig.new_uuid();
+  const auto first = rig.open(session);
+  const auto request = with_range<wire::UniqueRequest>(7, 1);
+  const auto id = rig.send(first, wire::MESSAGE_UNIQUE, request);
+  rig.disconnect(first);
+  const auto second = rig.open(session, 0, true);
+  rig.send(second, wire::MESSAGE_UNIQUE, request, id);
+  CHECK_FALSE(rig.next(second));
+  wire::FinishRead finish;
+  finish.add_read_ids(held.read_id());
+  rig.send(reader, wire::MESSAGE_FINISH_READ, finish);
+  CHECK(rig.expect(second, wire::MESSAGE_UNIQUE_REPLY).header.request_id == id);
+  CHECK_FALSE(rig.next(second));
+}
+
+TEST_CASE("An id that is in use is refused for another request") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto reader = rig.open(rig.new_uuid(), snapshot.id());
+  read_chunks(rig, reader, 7, 1);
+  const auto session = rig.new_uuid();
+  const auto c = rig.open(session);
+  const auto id = rig.send(c, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(7, 1));
+  rig.send(c, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(7, 1), id);
+  rig.expect_error(c, wire::ERROR_INVALID);
+  rig.disconnect(c);
+  const auto again = rig.open(session, 0, true);
+  rig.send(again, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(8, 1), id);
+  rig.expect_error(again, wire::ERROR_INVALID);
+}
+
+TEST_CASE("A read that was granted to nobody is given back") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto session = rig.new_uuid();
+  const auto c = rig.open(session, snapshot.id());
+  // The connection is lost in the turn in which the request came.
+  rig.submit(c, wire::MESSAGE_SNAPSHOT_READ, with_range<wire::SnapshotRead>(0, 1), 5);
+  rig.disconnect(c);
+  resume(rig, rig.connect(), rig.hello(session, snapshot.id()));
+  CHECK(rig.engine().locks().empty());
+}
+
+TEST_CASE("An overwrite sent again gets the same places, until any of them is finished") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto session = rig.new_uuid();
+  const auto first = rig.open(session, snapshot.id());
+  auto request = with_range<wire::SnapshotWrite>(10, 4);
+  request.set_overwrite(true);
+  const auto id = rig.send(first, wire::MESSAGE_SNAPSHOT_WRITE, request);
+  const auto given =
+      rig.expect(first, wire::MESSAGE_SNAPSHOT_WRITE_REPLY).as<wire::SnapshotWriteReply>();
+  REQUIRE(given.pieces_size() >= 1);
+  REQUIRE(given.pieces(0).provisional());
+  rig.disconnect(first);
+  const auto second = rig.open(session, snapshot.id(), true);
+  rig.send(second, wire::MESSAGE_SNAPSHOT_WRITE, request, id);
+  const auto again =
+      rig.expect(second, wire::MESSAGE_SNAPSHOT_WRITE_REPLY).as<wire::SnapshotWriteReply>();
+  CHECK(again.SerializeAsString() == given.SerializeAsString());
+
+  wire::FinishWrite finish;
+  for (const auto& piece : given.pieces()) {
+    auto* run = finish.add_runs();
+    run->set_start(piece.start());
+    run->set_count(piece.count());
+    run->set_store_chunk(piece.store_chunk());
+    for (std::uint64_t i = 0; i < piece.count(); ++i) run->add_crcs(1);
+  }
+  rig.send(second, wire::MESSAGE_FINISH_WRITE, finish);
+  rig.expect(second, wire::MESSAGE_FINISH_WRITE_REPLY);
+  rig.send(second, wire::MESSAGE_FINISH_WRITE, finish);
+  rig.expect_error(second, wire::ERROR_STALE);
+  CHECK(rig.engine().status().exception_chunks == 4);
+}
+
+TEST_CASE("A barrier reaches every client of the origin and waits for all of them") {
+  ServiceRig rig;
+  const auto a = rig.open(rig.new_uuid());
+  const auto b = rig.open(rig.new_uuid());
+  const auto admin = rig.open_admin();
+  wire::CreateSnapshot create;
+  create.set_name("s");
+  rig.send(admin, wire::MESSAGE_CREATE_SNAPSHOT, create);
+  wire::BarrierDone done;
+  done.set_barrier(rig.expect(a, wire::MESSAGE_BARRIER_BEGIN).as<wire::BarrierBegin>().barrier());
+  rig.expect(b, wire::MESSAGE_BARRIER_BEGIN);
+  // Questions of the meantime are answered after the end.
+  rig.send(a, wire::MESSAGE_BARRIER_DONE, done);
+  rig.send(a, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(0, 1));
+  CHECK_FALSE(rig.next(a));
+  CHECK_FALSE(rig.next(admin));
+  rig.send(b, wire::MESSAGE_BARRIER_DONE, done);
+  rig.expect(admin, wire::MESSAGE_CREATE_SNAPSHOT_REPLY);
+  rig.expect(b, wire::MESSAGE_BARRIER_END);
+  rig.expect(a, wire::MESSAGE_BARRIER_END);
+  rig.expect(a, wire::MESSAGE_UNIQUE_REPLY);
+}
+
+TEST_CASE("A barrier is told again to a client that resumes in the middle of it") {
+  ServiceRig rig;
+  const auto session = rig.new_uuid();
+  rig.disconnect(rig.open(session));
+  const auto admin = rig.open_admin();
+  wire::CreateSnapshot create;
+  create.set_name("s");
+  rig.send(admin, wire::MESSAGE_CREATE_SNAPSHOT, create);
+  CHECK_FALSE(rig.next(admin));
+  for (int i = 0; i < 2; ++i) {
+    const auto c = rig.open(session, 0, true);
+    const auto begin = rig.expect(c, wire::MESSAGE_BARRIER_BEGIN).as<wire::BarrierBegin>();
+    wire::BarrierDone done;
+    done.set_barrier(begin.barrier() +
+                     (i == 0 ? 1 : 0));  // another barrier's number counts nothing
+    rig.send(c, wire::MESSAGE_BARRIER_DONE, done);
+  }
+  rig.expect(admin, wire::MESSAGE_CREATE_SNAPSHOT_REPLY);
+}
+
+TEST_CASE("A client that ignores a barrier is cut off when its lease ends") {
+  ServiceRig rig;
+  rig.disconnect(rig.open(rig.new_uuid()));
+  const auto admin = rig.open_admin();
+  wire::CreateSnapshot create;
+  create.set_name("s");
+  rig.send(admin, wire::MESSAGE_CREATE_SNAPSHOT, create);
+  CHECK_FALSE(rig.next(admin));
+  rig.pass(1200);
+  rig.expect(admin, wire::MESSAGE_CREATE_SNAPSHOT_REPLY);
+  CHECK(rig.service().sessions() == 0);
+}
+
+TEST_CASE("A forced deletion evicts the snapshot's clients, also one that is away") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto here = rig.open(rig.new_uuid(), snapshot.id());
+  const auto away = rig.new_uuid();
+  rig.disconnect(rig.open(away, snapshot.id()));
+  const auto admin = rig.open_admin();
+  wire::DeleteSnapshot remove;
+  remove.set_name("s");
+  rig.send(admin, wire::MESSAGE_DELETE_SNAPSHOT, remove);
+  rig.expect_error(admin, wire::ERROR_BUSY);
+  remove.set_force(true);
+  rig.send(admin, wire::MESSAGE_DELETE_SNAPSHOT, remove);
+  CHECK(rig.expect(here, wire::MESSAGE_EVICT).as<wire::Evict>().code() == wire::ERROR_STALE);
+  rig.send(here, wire::MESSAGE_SNAPSHOT_READ, with_range<wire::SnapshotRead>(0, 1));
+  rig.expect_error(here, wire::ERROR_STALE);
+  rig.send(here, wire::MESSAGE_EVICT_DONE, wire::EvictDone());
+  rig.expect_error(here, wire::ERROR_STALE);
+  CHECK(rig.closed(here));
+  const auto back = rig.open(away, snapshot.id(), true);
+  rig.expect(back, wire::MESSAGE_EVICT);
+  rig.send(back, wire::MESSAGE_EVICT_DONE, wire::EvictDone());
+  rig.expect_error(back, wire::ERROR_STALE);
+  rig.expect(admin, wire::MESSAGE_DELETE_SNAPSHOT_REPLY);
+  CHECK(rig.service().sessions() == 0);
+}
+
+TEST_CASE("After a restart a session uploads its locks and goes on") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto session = rig.new_uuid();
+  const auto first = rig.open(session, snapshot.id());
+  const auto held = read_chunks(rig, first, 7, 1);
+  rig.restart();
+  CHECK(rig.closed(first));
+  const auto writer = rig.open(rig.new_uuid());
+  rig.send(writer, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(7, 1));
+  CHECK_FALSE(rig.next(writer));
+
+  const auto second = rig.connect();
+  const auto w = resume(rig, second, rig.hello(session, snapshot.id()));
+  CHECK(w.restarted());
+  CHECK_FALSE(w.resumed());
+  rig.send(second, wire::MESSAGE_SNAPSHOT_READ, with_range<wire::SnapshotRead>(0, 1));
+  rig.expect_error(second, wire::ERROR_INVALID);
+  wire::UploadLocks upload;
+  auto* good = upload.add_reads();
+  good->set_read_id(held.read_id());
+  *good->add_ranges() = with_range<wire::UniqueRequest>(7, 1).ranges(0);
+  auto* bad = upload.add_reads();
+  bad->set_read_id(77);
+  *bad->add_ranges() = with_range<wire::UniqueRequest>(ServiceRig::kChunks, 1).ranges(0);
+  rig.send(second, wire::MESSAGE_UPLOAD_LOCKS, upload);
+  const auto answer =
+      rig.expect(second, wire::MESSAGE_UPLOAD_LOCKS_REPLY).as<wire::UploadLocksReply>();
+  REQUIRE(answer.refused_size() == 1);
+  CHECK(answer.refused(0) == 77);
+  rig.send(second, wire::MESSAGE_UPLOAD_DONE, wire::UploadDone());
+  rig.expect(second, wire::MESSAGE_UPLOAD_DONE_REPLY);
+  CHECK_FALSE(rig.next(writer));  // the lock was uploaded: still held
+  CHECK(read_chunks(rig, second, 0, 1).read_id() > held.read_id());
+  wire::FinishRead finish;
+  finish.add_read_ids(held.read_id());
+  rig.send(second, wire::MESSAGE_FINISH_READ, finish);
+  rig.expect(writer, wire::MESSAGE_UNIQUE_REPLY);
+  rig.send(second, wire::MESSAGE_UPLOAD_LOCKS, upload);
+  CHECK(rig.expect(second, wire::MESSAGE_UPLOAD_LOCKS_REPLY)
+            .as<wire::UploadLocksReply>()
+            .refused_size() == 2);
+}
+
+TEST_CASE("Sessions that do not come back after a restart are waited for no longer than a lease") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto reader = rig.open(rig.new_uuid(), snapshot.id());
+  read_chunks(rig, reader, 7, 1);
+  rig.restart();
+  CHECK(rig.engine().absent_clients().size() == 1);
+  const auto session = rig.new_uuid();
+  rig.disconnect(rig.open(session));
+  rig.pass(500);
+  const auto writer = rig.open(session, 0, true);
+  rig.send(writer, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(7, 1));
+  CHECK_FALSE(rig.next(writer));
+  rig.pass(700);
+  CHECK(rig.engine().absent_clients().empty());
+  rig.expect_reply(writer, wire::MESSAGE_UNIQUE_REPLY);
+}
+
+TEST_CASE("A session begun anew after a restart holds nothing of before") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto session = rig.new_uuid();
+  read_chunks(rig, rig.open(session, snapshot.id()), 7, 1);
+  rig.restart();
+  const auto c = rig.connect();
+  rig.send(c, wire::MESSAGE_HELLO, rig.hello(session, snapshot.id()));
+  CHECK_FALSE(rig.expect(c, wire::MESSAGE_WELCOME).as<wire::Welcome>().restarted());
+  const auto writer = rig.open(rig.new_uuid());
+  rig.send(writer, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(7, 1));
+  rig.expect(writer, wire::MESSAGE_UNIQUE_REPLY);
+}
+
+}  // namespace
+}  // namespace csnap
