@@ -2,7 +2,7 @@
 // What a client can do wrong, and that it hurts nobody else.
 #include <random>
 
-#include "service_rig.h"
+#include "test/service/service_rig.h"
 
 namespace csnap {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "service_rig.h"
+#include "test/service/service_rig.h"
 
 #include "store/superblock.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns, limits, administration, the end of service.
-#include "service_rig.h"
+#include "test/service/service_rig.h"
 
 namespace csnap {
 namespace {
