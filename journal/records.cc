@@ -24,8 +24,7 @@ constexpr bool run_fits(std::uint64_t start, std::uint64_t count) {
   return count <= kMaxChunks && start <= kMaxChunks - count;
 }
 
-// -- encoding
-// --------------------------------------------------------------------------------------
+// -- encoding -------------------------------------------------------------------------------------
 
 // Appends a zeroed T and what follows it, for the caller to fill in. Valid until out changes.
 template <class T>
@@ -150,8 +149,7 @@ void put(const ServerStarted& r, std::vector<std::byte>& out) {
       .epoch.set(r.epoch.value);
 }
 
-// -- decoding
-// --------------------------------------------------------------------------------------
+// -- decoding -------------------------------------------------------------------------------------
 
 Status corrupt(const std::string& what) {
   return Status(Code::corrupt, "journal record: " + what);

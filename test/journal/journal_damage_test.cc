@@ -157,8 +157,7 @@ TEST_CASE("a commit copied to another place of the ring is not taken") {
   CHECK(rig.scan(*rig.volume, {0, Sequence(1)}).commits.size() == 1);
 }
 
-// -- checksums right, content insane
-// -----------------------------------------------------------------
+// -- checksums right, content insane --------------------------------------------------------------
 
 // A commit with two images, to be changed and sealed again by somebody who can compute checksums.
 struct Forger {
@@ -170,6 +169,13 @@ struct Forger {
   }
   Le64& home(std::size_t n) {
     return view_as<Le64>(std::span(block).subspan(kCommitRecords + 7 + n * sizeof(Le64)));
+  }
+  // Gives an image another home, and a header that says so.
+  void move_image(std::size_t n, std::uint64_t to) {
+    home(n).set(to);
+    auto image = rig.ring_block(1 + n);
+    seal_block(image, BlockKind::leaf, BlockAddress(to), rig.uuid, Sequence(1));
+    rig.put_ring_block(1 + n, image);
   }
   ScanOutcome scan() {
     const auto body = rig.volume->bytes(rig.volume_offset(1), 2 * kBlockSize);
@@ -192,6 +198,8 @@ struct Forger {
 
 TEST_CASE("the forger's tools make a commit that is taken") {
   Forger forger;
+  forger.move_image(0, JournalRig::kBase - 1);
+  forger.move_image(1, JournalRig::kBase + 16);
   CHECK(forger.scan().commits.size() == 1);
 }
 
@@ -251,13 +259,16 @@ TEST_CASE("an insane image under a right checksum is corrupt") {
     forger.home(0).set(102);
   }
   SECTION("its home is beyond the device") {
-    forger.home(0).set(JournalRig::kVolumeBlocks);
+    forger.move_image(0, JournalRig::kVolumeBlocks);
   }
   SECTION("its home is out of this world") {
-    forger.home(1).set(~0ULL);
+    forger.move_image(1, ~0ULL);
   }
   SECTION("its home is in the journal") {
-    forger.home(1).set(JournalRig::kBase + 15);
+    forger.move_image(1, JournalRig::kBase + 15);
+  }
+  SECTION("its home is the first block of the journal") {
+    forger.move_image(0, JournalRig::kBase);
   }
   SECTION("it is damaged") {
     auto image = forger.rig.ring_block(2);

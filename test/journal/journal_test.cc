@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/journal.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -208,8 +209,17 @@ TEST_CASE("the memory of one commit serves the next") {
   CHECK(used.size() == 1);
 }
 
-// -- flushes
-// ---------------------------------------------------------------------------------------
+TEST_CASE("nothing of an earlier commit is left in a later one") {
+  JournalRig rig(16);
+  REQUIRE(rig.append(rig.commit(filler(3 * kBlockSize, 1))).ok());
+  const auto commit = rig.commit(bytes_of("short"), {rig.image(100, 2)});
+  REQUIRE(rig.append(commit).ok());
+  const auto block = rig.ring_block(commit.position.block);
+  const auto unused = std::span(block).subspan(kCommitRecords + 5 + sizeof(Le64));
+  CHECK(std::all_of(unused.begin(), unused.end(), [](std::byte b) { return b == std::byte{0}; }));
+}
+
+// -- flushes --------------------------------------------------------------------------------------
 
 TEST_CASE("all devices are flushed at once, after the writes, and done waits for all") {
   JournalRig rig(16);
@@ -298,8 +308,7 @@ TEST_CASE("of two writes at the end of the ring a failed one fails the commit af
   }
 }
 
-// -- scanning
-// --------------------------------------------------------------------------------------
+// -- scanning -------------------------------------------------------------------------------------
 
 TEST_CASE("what visit returns ends the scan") {
   JournalRig rig(16);
