@@ -53,8 +53,8 @@ std::uint64_t Committer::dirty_cap() const {
 
 bool Committer::admitted(std::size_t more_bytes) const {
   if (state_.cache().dirty() >= dirty_cap()) return false;
-  const std::uint64_t images =
-      checkpointer_.active() ? checkpointer_.images_left() : state_.cache().dirty() + kUnitGrowth;
+  // Room for the checkpoint under way, and for the one that this unit will need.
+  const std::uint64_t images = checkpointer_.images_left() + state_.cache().dirty() + kUnitGrowth;
   const std::uint64_t needed = Journal::blocks_needed(records_.size() + more_bytes, 0) +
                                flying_blocks_ + blocks_for_images(images);
   return needed <= journal_.free_blocks() && records_.size() < journal_.capacity() * kBlockSize / 8;

@@ -31,7 +31,10 @@ Status check_devices(const EngineDevices& devices, const Superblock& superblock)
 }
 
 // Writes the first record of this reign, over whatever a crash left at the head.
-Status announce(Journal& journal, Device& metadata, Epoch epoch) {
+// The commit before it may have been found whole without ever having been flushed (its server was
+// killed, not the power): from now on it is not the last one, and its data must be as safe as it is.
+Status announce(Journal& journal, Device& metadata, Device& store, Epoch epoch) {
+  CSNAP_TRY(flush_sync(store));
   std::vector<std::byte> records;
   encode_record(ServerStarted{epoch}, records);
   CommitContent content;
@@ -71,7 +74,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineDevices devices, EngineOption
   auto journal =
       std::make_unique<Journal>(metadata, JournalLayout{raised.journal, raised.journal_blocks},
                                 raised.uuid, raised.epoch, raised.tail, recovered.head);
-  CSNAP_TRY(announce(*journal, metadata, raised.epoch));
+  CSNAP_TRY(announce(*journal, metadata, *impl->devices.store, raised.epoch));
   if (!recovered.on_disk.clean && recovered.commits > 0)
     events.log(EngineEvents::Level::info, "the store was not closed in order; replayed " +
                                               std::to_string(recovered.records) + " records of " +

@@ -24,10 +24,12 @@ struct World {
   }
   bool has_snapshot() const { return const_cast<World*>(this)->rig.model().size() > 1; }
 
-  // A batch of requests in flight at once. No two touch the same chunks of one volume.
-  void batch() {
+  // A batch of requests in flight at once. No two touch the same chunks of one volume. With
+  // `turns`, the server is killed after so many, or the power fails.
+  void batch(std::optional<std::uint64_t> turns = std::nullopt) {
     std::map<SnapshotId, std::vector<ChunkRun>> taken;
-    std::uint64_t waiting = 0;
+    const auto left = std::make_shared<std::uint64_t>(0);
+    std::uint64_t& waiting = *left;
     const std::uint64_t size = 1 + pick(12);
     for (std::uint64_t i = 0; i < size; ++i) {
       const ChunkRun run = any_run();
@@ -37,13 +39,13 @@ struct World {
         continue;
       runs.push_back(run);
       ++waiting;
-      const auto told = [this, &waiting](const Status& status) {
-        --waiting;
-        if (!status.ok()) {
-          INFO(status.to_string());
-          REQUIRE(status.code() == Code::no_space);
-          ++refused;
-        }
+      const auto told = [this, left](const Status& status) {
+        --*left;
+        if (status.ok()) return;
+        INFO(status.to_string());
+        // Deleted under a request's feet, in a batch that a crash cuts short.
+        REQUIRE((status.code() == Code::no_space || (cutting && status.code() == Code::stale)));
+        ++refused;
       };
       if (volume == kOrigin)
         rig.write_origin(run, next_tag++, told);
@@ -52,26 +54,38 @@ struct World {
       else
         rig.write_snapshot(volume, run, next_tag++, pick(2) == 0, told);
     }
-    rig.until([&] { return waiting == 0; });
+    if (!turns) return rig.until([&] { return waiting == 0; });
+    cutting = true;
+    if (pick(3) == 0) rig.start_create("s" + std::to_string(next_name++));
+    if (has_snapshot() && pick(3) == 0) rig.start_remove(name_of(any_snapshot()));
+    rig.turns(*turns);
+    cutting = false;
+    pick(2) == 0 ? rig.kill() : rig.power_cut();
+    REQUIRE(rig.check_store() == "");
+    rig.open();
+    rig.check_all();
+  }
+
+  std::string name_of(SnapshotId id) {
+    for (const auto& info : rig.engine().list())
+      if (info.snapshot.id == id) return info.snapshot.name;
+    return {};
   }
 
   void administrate() {
     if (pick(2) == 0 && rig.model().size() < 12) {
       const auto made = rig.create("s" + std::to_string(next_name));
       REQUIRE((made.ok() || made.status().code() == Code::no_space));
-      if (made.ok()) REQUIRE(rig.engine().list().size() >= 1);
-      if (made.ok()) names[made->id] = "s" + std::to_string(next_name++);
+      ++next_name;
     } else if (has_snapshot()) {
-      const SnapshotId id = any_snapshot();
-      REQUIRE(rig.remove(names.at(id)).ok());
-      names.erase(id);
+      REQUIRE(rig.remove(name_of(any_snapshot())).ok());
     }
   }
 
   Rig rig;
   std::mt19937_64 rng;
   std::uint64_t next_tag = 1, next_name = 1, refused = 0;
-  std::map<SnapshotId, std::string> names;
+  bool cutting = false;
 };
 
 void live_through(RigOptions options, int steps) {
@@ -80,8 +94,10 @@ void live_through(RigOptions options, int steps) {
   for (int step = 0; step < steps; ++step) {
     INFO("step " << step);
     const std::uint64_t what = world.pick(100);
-    if (what < 80) {
+    if (what < 70) {
       world.batch();
+    } else if (what < 80) {
+      world.batch(world.pick(14));
     } else if (what < 90) {
       world.administrate();
     } else {

@@ -72,6 +72,7 @@ Status Rig::try_open() {
 void Rig::open() {
   const Status status = try_open();
   require(status.ok(), "open: " + status.to_string());
+  reconcile();
   // Clients come back, as they do: nothing of theirs was under way.
   clients_.clear();
   for (const auto& [volume, id] : ids_) {
@@ -89,7 +90,33 @@ void Rig::close() {
   todo_.clear();
 }
 
+void Rig::reconcile() {
+  std::set<SnapshotId> there;
+  for (const auto& info : engine_->list()) {
+    const Snapshot& snapshot = info.snapshot;
+    if (snapshot.deleting) continue;
+    there.insert(snapshot.id);
+    if (model_.contains(snapshot.id)) continue;
+    require(creating_.contains(snapshot.name), "a snapshot that nobody asked for");
+    // No origin write was granted between its point in time and the crash.
+    model_[snapshot.id] = model_[kOrigin];
+  }
+  for (auto it = model_.begin(); it != model_.end();) {
+    const bool gone = it->first != kOrigin && !there.contains(it->first);
+    if (gone) require(!removing_.empty(), "a snapshot is gone that nobody deleted");
+    it = gone ? model_.erase(it) : std::next(it);
+  }
+  creating_.clear();
+  removing_.clear();
+}
+
+void Rig::maybe_written(const Write& write) {
+  for (Chunk c = write.run.start; c < write.run.end(); ++c)
+    maybe_[{write.id, c.value}].insert(write.tag);
+}
+
 void Rig::kill() {
+  for (const auto& [number, write] : std::exchange(writing_, {})) maybe_written(write);
   for (auto* device : devices_)
     if (device) device->abandon();
   engine_.reset();
@@ -170,7 +197,10 @@ std::uint64_t Rig::tag_at(const MemoryVolume& volume, std::uint64_t chunk) {
 
 void Rig::set_model(SnapshotId volume, ChunkRun run, std::uint64_t tag) {
   auto& tags = model_.at(volume);
-  for (Chunk c = run.start; c < run.end(); ++c) tags[c.value] = tag;
+  for (Chunk c = run.start; c < run.end(); ++c) {
+    tags[c.value] = tag;
+    maybe_.erase({volume, c.value});
+  }
 }
 
 void Rig::write_origin(ChunkRun run, std::uint64_t tag, Told done) {
@@ -184,7 +214,15 @@ void Rig::write_origin(ChunkRun run, std::uint64_t tag, Told done) {
 }
 
 void Rig::write_snapshot(SnapshotId id, ChunkRun run, std::uint64_t tag, bool overwrite,
-                         Told done) {
+                         Told caller) {
+  const std::uint64_t number = next_write_++;
+  writing_[number] = {id, run, tag};
+  const Told done = [this, number, caller](const Status& status) {
+    // What failed may have been done in part.
+    if (!status.ok()) maybe_written(writing_.at(number));
+    writing_.erase(number);
+    if (caller) caller(status);
+  };
   engine_->snapshot_write(client(id), {run}, overwrite,
                           [this, id, run, tag, done](Result<std::vector<WritePiece>> pieces) {
                             if (!pieces.ok()) {
@@ -219,8 +257,7 @@ void Rig::finish_overwrite(SnapshotId id, std::vector<WritePiece> pieces, ChunkR
   }
   todo_.push_back([this, id, run, tag, done, written = std::move(written)] {
     engine_->finish_write(client(id), written, [this, id, run, tag, done](const Status& status) {
-      if (status.code() == Code::stale && model_.contains(id) &&
-          engine_->find_snapshot("s" + std::to_string(id.value)).ok()) {
+      if (status.code() == Code::stale && model_.contains(id)) {
         todo_.push_back([=, this] { write_snapshot(id, run, tag, true, done); });
         return;
       }
@@ -242,7 +279,7 @@ void Rig::read_snapshot(SnapshotId id, ChunkRun run, Told done) {
         const std::uint64_t chunk = piece.chunks.start.value + i;
         const std::uint64_t tag =
             piece.on_origin ? tag_at(*origin, chunk) : tag_at(*store, piece.store.value + i);
-        if (tag != model_.at(id)[chunk]) ++mismatches_;
+        if (!equals(id, chunk, tag)) ++mismatches_;
       }
     }
     require(covered == run.count, "the pieces do not cover the range");
@@ -251,6 +288,43 @@ void Rig::read_snapshot(SnapshotId id, ChunkRun run, Told done) {
     });
     if (done) done({});
   });
+}
+
+// Settles what a crash left open by what is found.
+bool Rig::equals(SnapshotId id, std::uint64_t chunk, std::uint64_t tag) {
+  std::uint64_t& expected = model_.at(id)[chunk];
+  if (const auto open = maybe_.find({id, chunk}); open != maybe_.end()) {
+    if (open->second.contains(tag)) expected = tag;
+    maybe_.erase(open);
+  }
+  return tag == expected;
+}
+
+void Rig::start_create(const std::string& name) {
+  creating_.insert(name);
+  engine_->create_snapshot(name, [this, name](Result<Snapshot> snapshot) {
+    creating_.erase(name);
+    if (snapshot.ok()) model_[snapshot->id] = model_[kOrigin];
+  });
+}
+
+void Rig::start_remove(const std::string& name) {
+  const auto found = engine_->find_snapshot(name);
+  if (!found.ok()) return;
+  removing_.insert(name);
+  engine_->delete_snapshot(name, true, [this, name, id = found->id](const Status& status) {
+    removing_.erase(name);
+    if (status.ok()) model_.erase(id);
+  });
+}
+
+void Rig::turns(std::uint64_t n) {
+  for (std::uint64_t i = 0; i < n; ++i) {
+    for (auto what = std::exchange(todo_, {}); auto& f : what) f();
+    ++now_ms_;
+    engine_->tick(now_ms_, 1000000 * now_ms_);
+    engine_->poll();
+  }
 }
 
 Status Rig::write_origin_now(ChunkRun run, std::uint64_t tag) {

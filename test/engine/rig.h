@@ -62,6 +62,11 @@ class Rig : public EngineEvents {
   Result<Snapshot> create(const std::string& name);
   Status remove(const std::string& name, bool force = true);
 
+  // The same without waiting: a crash may come first, and then either outcome is right.
+  void start_create(const std::string& name);
+  void start_remove(const std::string& name);
+  void turns(std::uint64_t n);  // whatever can happen in so many
+
   // Every chunk of every volume equals the model.
   void check_all();
   std::string check_store();  // the invariants of the store itself; empty when they hold
@@ -85,7 +90,20 @@ class Rig : public EngineEvents {
   void finish_overwrite(SnapshotId id, std::vector<WritePiece> pieces, ChunkRun run,
                         std::uint64_t tag, Told done);
   void set_model(SnapshotId volume, ChunkRun run, std::uint64_t tag);
+  void reconcile();
+  bool equals(SnapshotId id, std::uint64_t chunk, std::uint64_t tag);
   Superblock plan_;
+  // Asked and not answered; what a crash may have done or left.
+  struct Write {
+    SnapshotId id;
+    ChunkRun run;
+    std::uint64_t tag = 0;
+  };
+  void maybe_written(const Write& write);
+  std::map<std::uint64_t, Write> writing_;
+  std::uint64_t next_write_ = 1;
+  std::set<std::string> creating_, removing_;
+  std::map<std::pair<SnapshotId, std::uint64_t>, std::set<std::uint64_t>> maybe_;
   std::unique_ptr<Engine> engine_;
   MemoryDevice* devices_[3] = {nullptr, nullptr, nullptr};
   std::map<SnapshotId, Tags> model_;
