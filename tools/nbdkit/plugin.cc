@@ -9,6 +9,7 @@
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
+#include <sys/prctl.h>
 
 #include "tools/nbdkit/exports.h"
 
@@ -90,7 +91,11 @@ int csnap_get_ready() {
 // now.
 int csnap_after_fork() {
   exports = std::make_unique<csnap::Exports>(settings);
-  if (!announcement.empty()) std::fprintf(stderr, "%s\n", announcement.c_str());
+  if (announcement.empty()) return 0;
+  // Debian's nbdkit asks to be ended with its parent whenever it stays in the foreground. csnap-nbd
+  // is a server: it outlives the shell or script that started it.
+  ::prctl(PR_SET_PDEATHSIG, 0);
+  std::fprintf(stderr, "%s\n", announcement.c_str());
   return 0;
 }
 
