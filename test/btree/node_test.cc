@@ -6,7 +6,7 @@
 #include <map>
 #include <random>
 
-#include "block.h"
+#include "test/btree/block.h"
 
 using namespace csnap;
 using namespace csnap::test;

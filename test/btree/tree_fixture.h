@@ -10,8 +10,8 @@
 
 #include "btree/check.h"
 #include "btree/tree.h"
-#include "naive.h"
 #include "store/memory_device.h"
+#include "test/btree/naive.h"
 
 namespace csnap::test {
 

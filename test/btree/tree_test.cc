@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "tree_fixture.h"
+#include "test/btree/tree_fixture.h"
 
 using namespace csnap;
 using namespace csnap::test;

@@ -3,7 +3,7 @@
 // kills and power cuts, on stores so small that every rare path is walked.
 #include <catch2/catch.hpp>
 
-#include "rig.h"
+#include "test/engine/rig.h"
 
 namespace csnap {
 namespace {

@@ -2,7 +2,7 @@
 // What each request promises, one behaviour each.
 #include <catch2/catch.hpp>
 
-#include "rig.h"
+#include "test/engine/rig.h"
 
 namespace csnap {
 

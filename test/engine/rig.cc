@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "rig.h"
+#include "test/engine/rig.h"
 
 #include <algorithm>
 #include <cstring>
