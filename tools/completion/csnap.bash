@@ -57,7 +57,7 @@ _csnap_mkstore() {
     *)
       if [[ $cur == -* ]]; then
         _csnap_words "--size --chunk-size --journal-size --metadata --label --force --dry-run
-          --json --help"
+          --json --version --help"
       else
         _csnap_paths
       fi
@@ -110,7 +110,12 @@ _csnap_nbd() {
   _csnap_previous
   case $prev in
     --server | --listen) _csnap_address ;;
-    *) _csnap_words "--server --listen --read-only --help" ;;
+    --origin | --store) _csnap_paths ;;
+    --threads) _csnap_words "4 16 64" ;;
+    *)
+      _csnap_words "--server --listen --read-only --origin --store --threads --verbose --version
+        --help"
+      ;;
   esac
 }
 
