@@ -101,7 +101,7 @@ std::string list_text(const Admin::SnapshotList& list) {
 
 std::string status_text(const Admin::StoreStatus& status, const Admin::SnapshotList& list) {
   Facts facts;
-  facts.add("store",
+  facts.add("store id",
             status.store.to_string() + (status.label.empty() ? "" : " \"" + status.label + "\""));
   facts.add("holder", status.server_name);
   facts.add("epoch", number(status.epoch));
