@@ -6,23 +6,32 @@
 #include <bitset>
 #include <string>
 
+#include "btree/key_search.h"
+
 namespace csnap {
 
 unsigned LeafView::lower_bound(Chunk key) const {
-  // Without branches that depend on the keys: the next probe's address never waits for a guess.
-  unsigned n = entries();
-  if (n == 0) return 0;
-  unsigned base = 0;
-  while (n > 1) {
-    const unsigned half = n / 2;
-    base += chunk(base + half - 1) < key ? half : 0;
-    n -= half;
-  }
-  return base + (chunk(base) < key ? 1 : 0);
+  const unsigned n = entries();
+  return n == 0 ? 0 : lower_bound(key, {chunk(0), chunk(n - 1) - chunk(0)});
+}
+
+unsigned LeafView::lower_bound(Chunk key, ChunkRun keys) const {
+  return first_not_below(entries(), key.value, keys.start.value, keys.end().value,
+                         [this](unsigned i) { return load48(at(i)); });
 }
 
 unsigned LeafView::find(Chunk key) const {
-  const unsigned i = lower_bound(key);
+  return segment_near(lower_bound(key), key);
+}
+
+unsigned LeafView::find(Chunk key, ChunkRun keys) const {
+  // What has no upper bound says nothing of where the keys are.
+  if (keys.end().value >= kMaxChunks) return find(key);
+  __builtin_prefetch(payload_ + kBlockPayload - 1);  // the dictionary, needed last
+  return segment_near(lower_bound(key, keys), key);
+}
+
+unsigned LeafView::segment_near(unsigned i, Chunk key) const {
   if (i == 0 || (i < entries() && chunk(i) == key)) return i;
   return end(i - 1) > key ? segment_begin(i - 1) : i;
 }

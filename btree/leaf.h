@@ -56,6 +56,8 @@ class LeafView {
   // First entry of the segment that holds the chunk, else of the first segment after it;
   // entries() when there is none.
   unsigned find(Chunk key) const;
+  // The same, faster when the block is not in the processor's cache: keys is the leaf's range.
+  unsigned find(Chunk key, ChunkRun keys) const;
   // First entry whose chunk is not below key.
   unsigned lower_bound(Chunk key) const;
   // First entry after, and first entry of, the segment that entry i belongs to.
@@ -67,6 +69,8 @@ class LeafView {
   bool holds(ChunkRun run, ShareMask bits) const;
 
  private:
+  unsigned lower_bound(Chunk key, ChunkRun keys) const;
+  unsigned segment_near(unsigned i, Chunk key) const;
   const LeafHead& head() const { return *reinterpret_cast<const LeafHead*>(payload_); }
   const std::byte* at(unsigned i) const {
     return payload_ + sizeof(LeafHead) + i * sizeof(DiskLeafEntry);

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string>
 
+#include "btree/key_search.h"
+
 namespace csnap {
 
 namespace {
@@ -32,13 +34,10 @@ Status damaged(const std::string& what) {
 }  // namespace
 
 unsigned NodeView::find(Chunk wanted) const {
-  unsigned base = 0;
-  for (unsigned n = entries(); n > 1;) {
-    const unsigned half = n / 2;
-    base += key(base + half) <= wanted ? half : 0;
-    n -= half;
-  }
-  return base;
+  const unsigned n = entries();
+  const unsigned above = first_not_below(n, wanted.value + 1, key(0).value, key(n - 1).value,
+                                         [this](unsigned i) { return load48(at(i)); });
+  return above == 0 ? 0 : above - 1;
 }
 
 ShareMask NodeView::mask_union() const {

@@ -38,7 +38,7 @@ class NodeView {
   ShareMask mask(unsigned i) const { return load64(at(i) + offsetof(DiskNodeEntry, mask)); }
   NodeEntry entry(unsigned i) const { return {key(i), child(i), mask(i)}; }
 
-  // The entry whose child is responsible for the key.
+  // The entry whose child is responsible for the key. REQUIRES: there are entries.
   unsigned find(Chunk key) const;
   ShareMask mask_union() const;
 

@@ -116,7 +116,7 @@ Status ExceptionTree::lookup(Chunk from, std::uint64_t limit, Mapping& out) cons
   auto leaf = descend(from, path);
   if (!leaf.ok()) return leaf.status();
   const Chunk end = std::min(from + limit, path.keys.end());
-  const unsigned i = leaf->find(from);
+  const unsigned i = leaf->find(from, path.keys);
   if (i == leaf->entries())
     describe_gap(between(from, end), out);
   else if (leaf->chunk(i) > from)

@@ -4,8 +4,8 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "block.h"
-#include "naive.h"
+#include "test/btree/block.h"
+#include "test/btree/naive.h"
 
 using namespace csnap;
 using namespace csnap::test;
@@ -201,7 +201,8 @@ TEST_CASE("an insertion that fits in part says how far it came") {
 TEST_CASE("a clear that needs more room than there is changes nothing") {
   Block block = empty_leaf();
   unsigned n = 0;
-  while (leaf_insert(block, run(2 * n, 1), StoreChunk{1000 + 5 * n}, 3u << (n % 40)) == 1) ++n;
+  while (leaf_insert(block, run(2 * n, 1), StoreChunk{1000 + 5 * n}, ShareMask{3} << (n % 40)) == 1)
+    ++n;
   const Block before = block;
   std::vector<StoreRun> freed;
   CHECK_FALSE(leaf_clear(block, run(0, n), ~ShareMask{0} / 3, freed));
@@ -291,6 +292,34 @@ TEST_CASE("a leaf under random events equals a map") {
   }
   CHECK(inserted > 100);
   if (seed % 4 == 3) CHECK(refused > 0);
+}
+
+TEST_CASE("the worked example of docs/format/tree.md has the bytes that it says") {
+  Block block = empty_leaf();
+  std::vector<StoreRun> freed;
+  insert(block, run(16, 4), 512, 3);
+  REQUIRE(leaf_clear(block, run(17, 1), 2, freed));
+  insert(block, run(17, 1), 600, 2);
+  insert(block, run(40, 1), 516, 7);
+  const std::vector<unsigned> front = {0x05, 0, 0x04, 0, 0, 0, 0,    0,                       //
+                                       0x10, 0, 0,    0, 0, 0, 0,    0x02, 0, 0, 0, 0, 0, 0,  //
+                                       0x11, 0, 0,    0, 0, 0, 1,    0x02, 0, 0, 0, 0, 0, 1,  //
+                                       0x11, 0, 0,    0, 0, 0, 0x58, 0x02, 0, 0, 0, 0, 0, 2,  //
+                                       0x12, 0, 0,    0, 0, 0, 2,    0x02, 0, 0, 0, 0, 1, 0,  //
+                                       0x28, 0, 0,    0, 0, 0, 4,    0x02, 0, 0, 0, 0, 0, 3};
+  for (std::size_t i = 0; i < front.size(); ++i) {
+    INFO("byte " << i);
+    REQUIRE(std::to_integer<unsigned>(block.payload()[i]) == front[i]);
+  }
+  for (std::size_t i = 0; i < 4; ++i)
+    CHECK(view_as<Le64>(block.payload().subspan(0xfa0 + 8 * i)).get() ==
+          std::vector<ShareMask>{7, 2, 1, 3}[i]);
+
+  REQUIRE(leaf_clear(block, run(0, 100), 1, freed));
+  CHECK(freed == std::vector{StoreRun{StoreChunk{513}, 1}});
+  CHECK(entries_of(block) == std::vector{entry(16, 1, 512, 2), entry(17, 1, 600, 2),
+                                         entry(18, 2, 514, 2), entry(40, 1, 516, 6)});
+  CHECK(LeafView(block).masks() == 2);
 }
 
 TEST_CASE("a damaged leaf is named as such") {
