@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions as a server sees them: greeting, lease, lost connections, restarts.
+#include "test/client/mapper_rig.h"
+
+namespace csnap {
+
+using Known = MapperRig::Known;
+
+TEST_CASE("The first message is a Hello that does not resume, later ones do and name the id") {
+  MapperRig rig(false);
+  const auto first = rig.connect();
+  CHECK_FALSE(first.resume());
+  CHECK(first.volume().snapshot_name() == "monday");
+  rig.mapper->disconnected();
+  const auto second = rig.connect(Known::resumed);
+  CHECK(second.resume());
+  CHECK(second.volume().snapshot_id() == 9);
+  CHECK(second.session() == first.session());
+}
+
+TEST_CASE("A grant is remembered before the one who asked hears of it") {
+  MapperRig rig;
+  rig.connect();
+  const auto asked = rig.unique(5, 3);
+  const auto [id, request] = rig.expect<wire::UniqueRequest>(wire::MESSAGE_UNIQUE);
+  REQUIRE(request.ranges_size() == 1);
+  CHECK(request.ranges(0).start() == 5);
+  CHECK(request.ranges(0).count() == 3);
+  CHECK_FALSE(asked->done);
+  rig.reply(wire::MESSAGE_UNIQUE_REPLY, id, wire::UniqueReply());
+  CHECK(asked->done);
+  CHECK(asked->status.ok());
+  CHECK(rig.host.unique == std::vector<ChunkRun>{{Chunk(5), 3}});
+}
+
+TEST_CASE("Who asks for chunks that are being asked for waits for the same answer") {
+  MapperRig rig;
+  rig.connect();
+  const auto first = rig.unique(5, 10), second = rig.unique(7, 2), third = rig.unique(14, 3);
+  const auto sent = rig.sent();
+  REQUIRE(sent.size() == 2);
+  rig.reply(wire::MESSAGE_UNIQUE_REPLY, sent[0].header.request_id, wire::UniqueReply());
+  CHECK(first->done);
+  CHECK(second->done);
+  CHECK_FALSE(third->done);
+}
+
+TEST_CASE("What was not answered is sent again on the next connection") {
+  MapperRig rig;
+  rig.connect();
+  const auto asked = rig.unique(5, 3);
+  REQUIRE(rig.sent().size() == 1);
+  rig.mapper->disconnected();
+  const auto later = rig.unique(9, 1);
+  CHECK(rig.sent().empty());
+  rig.connect(Known::resumed);
+  const auto sent = rig.sent();
+  REQUIRE(sent.size() == 2);
+  rig.reply(wire::MESSAGE_UNIQUE_REPLY, sent[0].header.request_id, wire::UniqueReply());
+  rig.reply(wire::MESSAGE_UNIQUE_REPLY, sent[1].header.request_id, wire::UniqueReply());
+  CHECK(asked->done);
+  CHECK(later->done);
+  CHECK(rig.host.drains == 0);  // a resumed session has lost nothing
+}
+
+TEST_CASE("A resumed session names the reads that are not finished and drops the others' ends") {
+  MapperRig rig(false);
+  rig.connect();
+  const auto one = rig.read(1, 1);
+  rig.grant_read(11, true);
+  const auto two = rig.read(2, 1);
+  rig.grant_read(12, true);
+  rig.mapper->finish_read(one->mapping.handle);
+  rig.mapper->disconnected();
+  const auto hello = rig.connect(Known::resumed);
+  REQUIRE(hello.unfinished_reads_size() == 1);
+  CHECK(hello.unfinished_reads(0) == 12);
+  CHECK(rig.sent().empty());
+}
+
+TEST_CASE("Finished reads are told in one message") {
+  MapperRig rig(false);
+  rig.connect();
+  const auto one = rig.read(1, 1);
+  rig.grant_read(11, true);
+  const auto two = rig.read(2, 1);
+  rig.grant_read(12, true);
+  rig.mapper->finish_read(one->mapping.handle);
+  rig.mapper->finish_read(two->mapping.handle);
+  const auto finish = rig.expect<wire::FinishRead>(wire::MESSAGE_FINISH_READ).second;
+  REQUIRE(finish.read_ids_size() == 2);
+  CHECK(finish.read_ids(0) == 11);
+  CHECK(finish.read_ids(1) == 12);
+}
+
+TEST_CASE("A read that is granted to nobody any more is given back") {
+  MapperRig rig(false);
+  rig.connect();
+  const auto asked = rig.read(1, 1);
+  const auto id = rig.expect<wire::SnapshotRead>(wire::MESSAGE_SNAPSHOT_READ).first;
+  rig.mapper->fail_pending(Status(Code::unavailable, "waited long enough"));
+  CHECK(asked->status.code() == Code::unavailable);
+  wire::SnapshotReadReply reply;
+  reply.set_read_id(33);
+  rig.reply(wire::MESSAGE_SNAPSHOT_READ_REPLY, id, reply);
+  CHECK(rig.expect<wire::FinishRead>(wire::MESSAGE_FINISH_READ).second.read_ids(0) == 33);
+}
+
+TEST_CASE("The lease counts from when the answered heartbeat was sent") {
+  MapperRig rig;
+  rig.connect();
+  const auto start = rig.host.now.lease_until_ms;
+  CHECK(start > rig.time);
+  CHECK(start < rig.time + kLease);  // room for I/O that started in time to end
+  rig.time += kHeartbeat;
+  CHECK(rig.mapper->next_tick_ms() == rig.time);
+  rig.mapper->tick(rig.time);
+  const auto id = rig.expect<wire::Heartbeat>(wire::MESSAGE_HEARTBEAT).first;
+  CHECK(rig.host.now.lease_until_ms == start);  // not before the answer
+  rig.time += 30;
+  rig.reply(wire::MESSAGE_HEARTBEAT_REPLY, id, wire::HeartbeatReply());
+  CHECK(rig.host.now.lease_until_ms == start + kHeartbeat);
+}
+
+TEST_CASE("A server that does not answer heartbeats is hung up on before the lease ends") {
+  MapperRig rig;
+  rig.connect();
+  rig.time += kHeartbeat;
+  rig.mapper->tick(rig.time);
+  while (rig.host.hung_up.ok()) {
+    rig.time = rig.mapper->next_tick_ms();
+    REQUIRE(rig.time < rig.host.now.lease_until_ms);
+    rig.mapper->tick(rig.time);
+  }
+  CHECK(rig.host.hung_up.code() == Code::unavailable);
+}
+
+TEST_CASE("The server's own heartbeats are answered") {
+  MapperRig rig;
+  rig.connect();
+  wire::Heartbeat heartbeat;
+  heartbeat.set_sent_ms(77);
+  rig.deliver(wire::MESSAGE_HEARTBEAT, 0, 5, heartbeat);
+  const auto [id, reply] = rig.expect<wire::HeartbeatReply>(wire::MESSAGE_HEARTBEAT_REPLY);
+  CHECK(id == 5);
+  CHECK(reply.sent_ms() == 77);
+}
+
+TEST_CASE("A session that the server has forgotten loses its grants before it gets a lease") {
+  MapperRig rig;
+  rig.connect();
+  const auto asked = rig.unique(5, 3);
+  const auto id = rig.expect<wire::UniqueRequest>(wire::MESSAGE_UNIQUE).first;
+  rig.reply(wire::MESSAGE_UNIQUE_REPLY, id, wire::UniqueReply());
+  const auto generation = rig.host.now.read_generation;
+  rig.mapper->disconnected();
+  const auto waiting = rig.unique(20, 1);
+  rig.time += 2 * kLease;
+  rig.connect(Known::fresh);
+  CHECK(rig.host.drains == 1);
+  CHECK(rig.host.now.lease_until_ms == 0);
+  CHECK(rig.host.now.read_generation > generation);
+  CHECK(rig.sent().empty());  // an answer now would be forgotten with the rest
+  rig.mapper->drained();
+  CHECK(rig.host.unique.empty());
+  CHECK(rig.host.reopens == 1);
+  CHECK(rig.host.now.lease_until_ms > rig.time);
+  rig.expect<wire::UniqueRequest>(wire::MESSAGE_UNIQUE);
+}
+
+TEST_CASE("A connection lost while grants are being forgotten does not bring them back") {
+  MapperRig rig;
+  rig.connect();
+  rig.mapper->disconnected();
+  rig.connect(Known::fresh);
+  rig.mapper->disconnected();
+  rig.connect(Known::resumed);  // the new session, not the old one
+  CHECK(rig.host.now.lease_until_ms == 0);
+  rig.mapper->drained();
+  CHECK(rig.host.now.lease_until_ms > rig.time);
+}
+
+TEST_CASE("After a restart locks are uploaded, then what was not answered is asked again") {
+  MapperRig rig(false);
+  rig.connect();
+  const auto held = rig.read(1, 4);
+  rig.grant_read(11, true);
+  const auto asked = rig.read(8, 1);
+  REQUIRE(rig.sent().size() == 1);
+  rig.mapper->disconnected();
+  rig.connect(Known::restarted);
+  const auto sent = rig.sent();
+  REQUIRE(sent.size() == 2);
+  const auto [locks_id, locks] =
+      MapperRig::parsed<wire::UploadLocks>(sent[0], wire::MESSAGE_UPLOAD_LOCKS);
+  REQUIRE(locks.reads_size() == 1);
+  CHECK(locks.reads(0).read_id() == 11);
+  REQUIRE(locks.reads(0).ranges_size() == 1);
+  CHECK(locks.reads(0).ranges(0).start() == 1);
+  CHECK(locks.reads(0).ranges(0).count() == 4);
+  const auto done_id =
+      MapperRig::parsed<wire::UploadDone>(sent[1], wire::MESSAGE_UPLOAD_DONE).first;
+  rig.mapper->finish_read(held->mapping.handle);
+  CHECK(rig.sent().empty());  // nothing else before both are answered
+  rig.reply(wire::MESSAGE_UPLOAD_LOCKS_REPLY, locks_id, wire::UploadLocksReply());
+  rig.reply(wire::MESSAGE_UPLOAD_DONE_REPLY, done_id, wire::UploadDoneReply());
+  CHECK(rig.host.now.read_generation == held->mapping.generation);
+  CHECK(rig.host.drains == 0);  // what is unique stays so
+  const auto after = rig.sent();
+  REQUIRE(after.size() == 2);
+  CHECK(after[0].header.type == wire::MESSAGE_SNAPSHOT_READ);
+  CHECK(after[1].header.type == wire::MESSAGE_FINISH_READ);
+}
+
+TEST_CASE("Locks that the new server refuses void what is read under them") {
+  MapperRig rig(false);
+  rig.connect();
+  const auto held = rig.read(1, 4);
+  rig.grant_read(11, true);
+  rig.mapper->disconnected();
+  rig.connect(Known::restarted);
+  const auto sent = rig.sent();
+  wire::UploadLocksReply reply;
+  reply.add_refused(11);
+  rig.reply(wire::MESSAGE_UPLOAD_LOCKS_REPLY, sent.at(0).header.request_id, reply);
+  CHECK(rig.host.now.read_generation > held->mapping.generation);
+}
+
+TEST_CASE("After a restart reads in the store end before the upload does") {
+  MapperRig rig(false);
+  rig.connect();
+  const auto held = rig.read(1, 4);
+  rig.grant_read(11, false);
+  rig.mapper->disconnected();
+  rig.connect(Known::restarted);
+  CHECK(rig.sent().empty());
+  rig.mapper->finish_read(held->mapping.handle);
+  rig.expect<wire::UploadDone>(wire::MESSAGE_UPLOAD_DONE);
+}
+
+TEST_CASE("After a restart provisional writes run dry and are done again from the start") {
+  MapperRig rig(false);
+  rig.connect();
+  const auto writing = rig.write(1, 4, true);
+  rig.grant_write(true);
+  const auto finishing = rig.write(10, 1, true);
+  rig.grant_write(true);
+  const auto unanswered = rig.finish_write(finishing->mapping);
+  REQUIRE(rig.sent().size() == 1);
+  rig.mapper->disconnected();
+  CHECK_FALSE(unanswered->done);
+  rig.connect(Known::restarted);
+  CHECK(unanswered->status.code() == Code::stale);
+  CHECK(rig.host.now.write_generation > writing->mapping.generation);
+  CHECK(rig.sent().empty());  // one is still writing to a place of before
+  const auto late = rig.finish_write(writing->mapping);
+  CHECK(late->status.code() == Code::stale);
+  rig.expect<wire::UploadDone>(wire::MESSAGE_UPLOAD_DONE);
+}
+
+TEST_CASE("An upload that was cut off is done again even if the server has resumed the session") {
+  MapperRig rig(false);
+  rig.connect();
+  rig.mapper->disconnected();
+  rig.connect(Known::restarted);
+  rig.expect<wire::UploadDone>(wire::MESSAGE_UPLOAD_DONE);
+  rig.mapper->disconnected();
+  rig.connect(Known::resumed);
+  const auto id = rig.expect<wire::UploadDone>(wire::MESSAGE_UPLOAD_DONE).first;
+  rig.reply(wire::MESSAGE_UPLOAD_DONE_REPLY, id, wire::UploadDoneReply());
+  CHECK(rig.mapper->ready());
+}
+
+TEST_CASE("A server of another store ends the volume") {
+  MapperRig rig;
+  rig.connect();
+  rig.mapper->disconnected();
+  rig.mapper->connected(rig.time);
+  const auto id = rig.expect<wire::Hello>(wire::MESSAGE_HELLO).first;
+  auto other = rig.welcome();
+  other.set_store(uuid_to_proto(Uuid::from_random(99, 99)));
+  rig.reply(wire::MESSAGE_WELCOME, id, other);
+  CHECK(rig.host.end.code() == Code::stale);
+}
+
+TEST_CASE("A snapshot deleted while nobody was connected ends the volume, a busy server does not") {
+  MapperRig rig(false);
+  rig.connect();
+  const auto waiting = rig.read(1, 1);
+  rig.mapper->disconnected();
+  rig.mapper->connected(rig.time);
+  rig.error(rig.expect<wire::Hello>(wire::MESSAGE_HELLO).first, Code::unavailable);
+  CHECK(rig.host.end.ok());
+  CHECK_FALSE(waiting->done);
+  rig.mapper->disconnected();
+  rig.mapper->connected(rig.time);
+  rig.error(rig.expect<wire::Hello>(wire::MESSAGE_HELLO).first, Code::stale);
+  CHECK(rig.host.end.code() == Code::stale);
+  CHECK(waiting->status.code() == Code::stale);
+}
+
+TEST_CASE("A Welcome that makes no sense is hung up on") {
+  MapperRig rig;
+  rig.mapper->connected(rig.time);
+  const auto id = rig.expect<wire::Hello>(wire::MESSAGE_HELLO).first;
+  auto bad = rig.welcome();
+  bad.set_chunk_size(5000);
+  rig.reply(wire::MESSAGE_WELCOME, id, bad);
+  CHECK(rig.host.hung_up.code() == Code::corrupt);
+  CHECK_FALSE(rig.host.session);
+}
+
+TEST_CASE("A handover is passed on") {
+  MapperRig rig;
+  rig.connect();
+  wire::Handover handover;
+  handover.add_addresses("127.0.0.1:7777");
+  handover.set_retry_after_ms(20);
+  rig.push(wire::MESSAGE_HANDOVER, handover);
+  CHECK(rig.host.handed_over == std::vector<std::string>{"127.0.0.1:7777"});
+  CHECK(rig.host.retry_ms == 20);
+}
+
+}  // namespace csnap
