@@ -3,6 +3,7 @@
 // at all of them.
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 #include <vector>
 
@@ -24,7 +25,8 @@ class SpaceModel {
   void set_used(std::uint64_t block, bool used) { used_[block] = used; }
   void avoid(std::uint64_t block) { ++avoided_[block]; }
   void unavoid(std::uint64_t block) {
-    if (avoided_[block] > 0) --avoided_[block];
+    assert(avoided_[block] > 0);
+    --avoided_[block];
   }
 
   bool takeable(std::uint64_t block) const { return !used_[block] && avoided_[block] == 0; }

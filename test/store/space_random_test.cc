@@ -143,10 +143,8 @@ class Twins : public StoreFixture {
     if (reserved.empty()) return;
     const StoreRun run = take(reserved);
     REQUIRE(patiently([&] { return space->mark_used(run); }).ok());
-    each_block(run, [&](std::uint64_t b) {
-      model.set_used(b, true);
-      model.unavoid(b);
-    });
+    each_block(run, [&](std::uint64_t b) { model.set_used(b, true); });
+    held.push_back(run);
     expected.free_blocks -= run.count * per_chunk;
     expected.free_chunks -= run.count;
   }
@@ -191,17 +189,11 @@ class Twins : public StoreFixture {
     held.push_back(run);
   }
 
-  // Marking a run used takes a hold off; so let go only of what is still there, as an owner that
-  // counts would.
   void let_go(Runs& runs) {
     if (runs.empty()) return;
     const StoreRun run = take(runs);
-    for (std::uint64_t i = 0; i < run.count; ++i) {
-      const StoreChunk chunk = run.start + i;
-      if (chunk.value >= model.chunks() || model.avoided(chunk.value * per_chunk) == 0) continue;
-      space->unhold({chunk, 1});
-      each_block({chunk, 1}, [&](std::uint64_t b) { model.unavoid(b); });
-    }
+    space->unhold(run);
+    each_block(run, [&](std::uint64_t b) { model.unavoid(b); });
   }
 
   void allocate() {

@@ -24,6 +24,11 @@ struct Fixture : StoreFixture {
   Status use(StoreRun run) {
     return with_reads([&] { return space.mark_used(run); });
   }
+  // As a copy does: the reservation goes when the run is used.
+  void use_reserved(StoreRun run) {
+    REQUIRE(use(run).ok());
+    space.unreserve(run);
+  }
   Status free(StoreRun run) {
     return with_reads([&] { return space.mark_free(run); });
   }
@@ -38,7 +43,7 @@ struct Fixture : StoreFixture {
     while (true) {
       const auto run = with_reads([&] { return space.reserve_chunks(256, 0); });
       if (!run.ok()) return taken;
-      REQUIRE(use(*run).ok());
+      use_reserved(*run);
       taken += run->count;
     }
   }
@@ -78,15 +83,19 @@ TEST_CASE_METHOD(Fixture, "a reserved run is given to nobody else and still coun
   CHECK(reserve(100) == run);
 }
 
-TEST_CASE_METHOD(Fixture, "marking a run used ends its reservation") {
+TEST_CASE_METHOD(Fixture, "a run that was used stays reserved until its owner takes that back") {
   const StoreRun run = reserve(10);
   const std::uint64_t before = space.free_chunks();
   REQUIRE(use(run).ok());
   CHECK(used(run.start));
+  CHECK(space.is_held(run.start));
+  CHECK(space.free_chunks() == before - 10);
+  CHECK(space.available_chunks() == before - 10);
+  CHECK(layout().free_blocks == before - 10);
+  space.unreserve(run);
   CHECK_FALSE(space.is_held(run.start));
   CHECK(space.held_runs() == 0);
-  CHECK(space.free_chunks() == before - 10);
-  CHECK(layout().free_blocks == before - 10);
+  CHECK(space.available_chunks() == before - 10);
 }
 
 TEST_CASE_METHOD(Fixture, "a freed run is held until its owner lets go of it") {
@@ -115,23 +124,37 @@ TEST_CASE_METHOD(Fixture, "a run held twice is given out only when both holds ar
   CHECK(reserve(8) == StoreRun{run.start + 2, 2});
 }
 
-TEST_CASE_METHOD(Fixture, "using a run takes one hold off it, as replay needs") {
+TEST_CASE_METHOD(Fixture, "a run that replay uses twice is kept from others in between") {
   const StoreRun run{superblock.first_chunk(), 4};
-  space.hold(run);  // the journal uses these chunks twice
+  space.hold(run);
   space.hold(run);
   REQUIRE(use(run).ok());
-  CHECK(space.is_held(run.start));
+  space.unhold(run);
   REQUIRE(free(run).ok());
   space.unhold(run);  // the free is durable
   CHECK(space.is_held(run.start));
   CHECK(reserve(4).start == run.end());
   REQUIRE(use(run).ok());
+  space.unhold(run);
   CHECK_FALSE(space.is_held(run.start));
+}
+
+TEST_CASE_METHOD(Fixture, "a chunk of a pool is the pool's also after it was used and freed") {
+  const StoreRun pool = reserve(8);
+  space.hold(pool);
+  space.unreserve(pool);
+  fill();
+  REQUIRE(use({pool.start, 4}).ok());
+  REQUIRE(free({pool.start, 4}).ok());
+  space.unhold({pool.start, 4});
+  CHECK(reserve_code() == Code::no_space);
+  space.unhold(pool);
+  CHECK(reserve(8) == pool);
 }
 
 TEST_CASE_METHOD(Fixture, "a run may be held while it is in use") {
   const StoreRun run = reserve(4);
-  REQUIRE(use(run).ok());
+  use_reserved(run);
   const std::uint64_t available = space.available_chunks();
   space.hold(run);
   CHECK(space.available_chunks() == available);
@@ -179,24 +202,23 @@ TEST_CASE_METHOD(Fixture, "the blocks to be left for metadata are left") {
 }
 
 TEST_CASE_METHOD(Fixture, "the last free chunk is found wherever it is") {
-  const StoreFixture& fixture = *this;
   fill();
   std::mt19937_64 rng(3);
   for (int i = 0; i < 50; ++i) {
-    const std::uint64_t first = fixture.superblock.first_chunk().value;
+    const std::uint64_t first = superblock.first_chunk().value;
     const StoreChunk chunk(first + rng() % (superblock.store_chunks() - first));
     REQUIRE(free({chunk, 1}).ok());
     CHECK(reserve_code() == Code::no_space);
     space.unhold({chunk, 1});
     const StoreRun run = reserve(7);
     CHECK(run == StoreRun{chunk, 1});
-    REQUIRE(use(run).ok());
+    use_reserved(run);
   }
 }
 
 TEST_CASE_METHOD(Fixture, "a long run is preferred to a hole before it") {
   const StoreRun first = reserve(20);
-  REQUIRE(use(first).ok());
+  use_reserved(first);
   REQUIRE(free({first.start + 3, 2}).ok());
   space.unhold({first.start + 3, 2});
   superblock.data.cursor = first.start.value;
