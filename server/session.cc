@@ -127,7 +127,7 @@ void Service::Impl::on_barrier_done(Channel& c, Session& s, const Frame& f) {
 
 void Service::Impl::on_evict_done(Session& s) {
   if (!s.evicted) return;
-  engine->evicted(s.key);
+  // The engine need not be told evicted(): the session's end says that and more.
   end_session(s, Status(Code::stale, *s.evicted));
 }
 

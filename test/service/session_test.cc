@@ -234,13 +234,15 @@ TEST_CASE("An id that is in use is refused for another request") {
 TEST_CASE("A read that was granted to nobody is given back") {
   ServiceRig rig;
   const auto snapshot = rig.create("s");
-  const auto session = rig.new_uuid();
-  const auto c = rig.open(session, snapshot.id());
-  // The connection is lost in the turn in which the request came.
-  rig.submit(c, wire::MESSAGE_SNAPSHOT_READ, with_range<wire::SnapshotRead>(0, 1), 5);
-  rig.disconnect(c);
-  resume(rig, rig.connect(), rig.hello(session, snapshot.id()));
-  CHECK(rig.engine().locks().empty());
+  const auto writer = rig.open(rig.new_uuid());
+  const auto reader = rig.open(rig.new_uuid(), snapshot.id());
+  // The read has to wait for the copy that the write asks for; its connection is lost meanwhile.
+  rig.submit(writer, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(0, 1), 5);
+  rig.submit(reader, wire::MESSAGE_SNAPSHOT_READ, with_range<wire::SnapshotRead>(0, 1), 5);
+  rig.disconnect(reader);
+  rig.expect(writer, wire::MESSAGE_UNIQUE_REPLY);
+  for (const auto& client : rig.engine().clients()) CHECK(client.reads == 0);
+  CHECK(rig.engine().status().snapshot_reads == 1);
 }
 
 TEST_CASE("An overwrite sent again gets the same places, until any of them is finished") {
