@@ -74,6 +74,7 @@ class Journal::Impl {
   const JournalPosition& head() const { return head_; }
   const JournalPosition& tail() const { return tail_; }
   bool busy() const { return pending_ > 0; }
+  bool flush_failed() const { return flush_failed_; }
 
   void append(const CommitContent& content, const std::vector<Device*>& flush_also,
               std::function<void(Status)> done) {
@@ -144,6 +145,7 @@ class Journal::Impl {
   }
 
   void finish() {
+    flush_failed_ = flushing_ && !failure_.ok();
     const Status status =
         std::exchange(failure_, Status())
             .with_context("journal: commit " + std::to_string(head_.sequence.value));
@@ -166,6 +168,7 @@ class Journal::Impl {
   std::function<void(Status)> done_;
   std::size_t pending_ = 0;  // requests of this stage that have not come back
   bool flushing_ = false;
+  bool flush_failed_ = false;
   Status failure_;
 };
 
@@ -197,6 +200,9 @@ JournalPosition Journal::tail() const {
 }
 bool Journal::busy() const {
   return impl_->busy();
+}
+bool Journal::flush_failed() const {
+  return impl_->flush_failed();
 }
 void Journal::append(const CommitContent& content, const std::vector<Device*>& flush_also,
                      std::function<void(Status)> done) {

@@ -59,6 +59,9 @@ class Journal {
   JournalPosition head() const;
   JournalPosition tail() const;
   bool busy() const;  // a commit is in flight
+  // The last append() failed in a flush: what a second flush would promise is anybody's guess, so
+  // it must not be tried again.
+  bool flush_failed() const;
 
   // Writes the commit, then flushes the journal's device and flush_also (both at once), then calls
   // done. What content refers to is copied before append() returns. On failure nothing has moved:

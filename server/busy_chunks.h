@@ -10,6 +10,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "store/types.h"
@@ -36,6 +37,12 @@ class BusyChunks {
     const auto it = runs_.find(run.start);
     assert(it != runs_.end());
     it->second.waiters.push_back(std::move(resume));
+  }
+  // Who waits is returned as by release(), but the run stays busy for good.
+  std::vector<std::function<void()>> give_up(ChunkRun run) {
+    const auto it = runs_.find(run.start);
+    assert(it != runs_.end());
+    return std::exchange(it->second.waiters, {});
   }
   // REQUIRES: acquired as this very run.
   std::vector<std::function<void()>> release(ChunkRun run) {

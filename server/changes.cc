@@ -7,8 +7,10 @@
 
 namespace csnap {
 
+// Once a commit could not be written, the state in memory is ahead of the disk. What differs stays
+// busy: nobody is told of it, and everything else goes on being served.
 void Engine::Impl::release_busy(ChunkRun run) {
-  later(busy.release(run));
+  later(committer->failure().ok() ? busy.release(run) : busy.give_up(run));
 }
 
 void Engine::Impl::copy_and_commit(ChunkRun run, bool from_origin, StoreChunk from, Build build,

@@ -176,7 +176,7 @@ void Committer::append() {
 void Committer::committed(Status status) {
   if (!failure_.ok()) return;
   if (!status.ok()) {
-    if (++attempts_ < kAttempts) return append();
+    if (!journal_.flush_failed() && ++attempts_ < kAttempts) return append();
     return fail(status.with_context("writing the journal"));
   }
   ++commits_;

@@ -34,6 +34,10 @@ bool RangeOp::find_mapping(Mapping& mapping) {
   if (!engine_.busy.empty()) {
     if (const auto busy = engine_.busy.find(run)) {
       if (busy->start <= run.start) {
+        if (const Status& failure = engine_.committer->failure(); !failure.ok()) {
+          fail(failure);
+          return false;
+        }
         engine_.busy.wait(*busy, when_it_happens());
         return false;
       }

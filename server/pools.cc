@@ -45,6 +45,7 @@ void Engine::Impl::finish_in_pool(ClientState& c, StoreRun run) {
 }
 
 Status Engine::Impl::grow_pool(ClientState& c, std::function<void()> resume) {
+  if (!committer->failure().ok()) return committer->failure();
   if (c.pool_growing) {
     c.pool_waiters.push_back(std::move(resume));
     return {};

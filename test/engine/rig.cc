@@ -49,10 +49,12 @@ Status Rig::try_open() {
   EngineDevices devices;
   MemoryDeviceOptions device_options;
   device_options.shuffle_seed = rng_();
-  const auto make = [&](const std::shared_ptr<MemoryVolume>& volume, int slot) {
+  const auto make = [&](const std::shared_ptr<MemoryVolume>& volume,
+                        int slot) -> std::unique_ptr<Device> {
     auto device = std::make_unique<MemoryDevice>(volume, device_options);
     devices_[slot] = device.get();
-    return device;
+    if (!faults) return device;
+    return std::make_unique<FaultDevice>(std::move(device), faults);
   };
   devices.origin = make(origin, 0);
   devices.store = make(store, 1);
@@ -62,7 +64,10 @@ Status Rig::try_open() {
   engine_options.holder = "rig";
   engine_options.random_seed = rng_();
   auto opened = Engine::open(std::move(devices), engine_options, *this);
-  if (!opened.ok()) return opened.status();
+  if (!opened.ok()) {
+    for (auto& device : devices_) device = nullptr;
+    return opened.status();
+  }
   engine_ = std::move(opened).value();
   ++now_ms_;
   engine_->tick(now_ms_, 1000000 * now_ms_);
@@ -117,8 +122,9 @@ void Rig::maybe_written(const Write& write) {
 
 void Rig::kill() {
   for (const auto& [number, write] : std::exchange(writing_, {})) maybe_written(write);
+  // Behind a fault device requests have to come back; the engine's destructor waits for them.
   for (auto* device : devices_)
-    if (device) device->abandon();
+    if (device && !faults) device->abandon();
   engine_.reset();
   for (auto& device : devices_) device = nullptr;
   clients_.clear();
@@ -303,7 +309,8 @@ bool Rig::equals(SnapshotId id, std::uint64_t chunk, std::uint64_t tag) {
 void Rig::start_create(const std::string& name) {
   creating_.insert(name);
   engine_->create_snapshot(name, [this, name](Result<Snapshot> snapshot) {
-    creating_.erase(name);
+    // An I/O error leaves it open whether it was done.
+    if (snapshot.status().code() != Code::io_error) creating_.erase(name);
     if (snapshot.ok()) model_[snapshot->id] = model_[kOrigin];
   });
 }
@@ -313,7 +320,7 @@ void Rig::start_remove(const std::string& name) {
   if (!found.ok()) return;
   removing_.insert(name);
   engine_->delete_snapshot(name, true, [this, name, id = found->id](const Status& status) {
-    removing_.erase(name);
+    if (status.code() != Code::io_error) removing_.erase(name);
     if (status.ok()) model_.erase(id);
   });
 }

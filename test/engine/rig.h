@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "server/engine.h"
+#include "store/fault_device.h"
 #include "store/memory_device.h"
 
 namespace csnap {
@@ -75,6 +76,7 @@ class Rig : public EngineEvents {
   std::uint64_t mismatches() const { return mismatches_; }
   const std::vector<std::string>& logged() const { return logged_; }
   std::shared_ptr<MemoryVolume> origin, store, metadata;
+  std::shared_ptr<FaultPlan> faults;  // governs the engine's devices when it is opened next
   RigOptions options;
   bool answer_barriers = true;
   std::vector<std::pair<ClientKey, std::uint64_t>> barriers;  // not answered yet
