@@ -28,7 +28,6 @@ class CountingAllocator : public BlockAllocator {
     const BlockAddress address = free_.empty() ? BlockAddress{next_++} : free_.back();
     if (!free_.empty()) free_.pop_back();
     used.insert(address.value);
-    fresh_.insert(address.value);
     return address;
   }
   Status prepare_free(BlockAddress address) override {
@@ -57,7 +56,7 @@ class CountingAllocator : public BlockAllocator {
   std::uint64_t next_ = 1000;
   std::uint64_t ensured_ = 0;
   std::vector<BlockAddress> free_, held_;
-  std::set<std::uint64_t> prepared_, fresh_;
+  std::set<std::uint64_t> prepared_;
 };
 
 class TreeFixture {
