@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// An origin and a store in a folder of their own, the csnapd that serves them, and csnap-nbds. All
+// end with the rig; the folder stays when something failed (keep()).
+//
+// Threading: start_server() and stop_server() by one thread; the rest by any.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "test/torture/process.h"
+
+namespace csnap::torture {
+
+struct RigOptions {
+  std::string programs;  // the folder with csnapd and the others
+  std::uint64_t origin_size = 64u << 20;
+  std::uint64_t store_size = 1u << 30;
+  std::vector<std::string> mkstore;  // more options
+  std::vector<std::string> server;
+  int nbd_threads = 8;
+};
+
+class Rig {
+ public:
+  explicit Rig(const RigOptions& options);
+  ~Rig();
+
+  void start_server();
+  // The exit status as of waitpid().
+  int stop_server(int signal) { return server_.finish(signal); }
+  Process& server() { return server_; }
+  // Waits until it serves.
+  void wait_for_server();
+  // Starts one more csnap-nbd and waits until it serves; its number.
+  std::size_t start_nbd();
+  void stop_nbds();
+  std::string nbd_socket(std::size_t number) const;
+  bool nbd_alive(std::size_t number) { return !nbds_[number]->ended(); }
+
+  // csnap-admin, once.
+  Outcome admin(std::vector<std::string> words);
+  // Again and again while the server is away. A command whose answer was lost is sent again; then
+  // "exists" means that create, and "no such snapshot" that delete and rename had worked.
+  void admin_surely(const std::vector<std::string>& words);
+
+  const std::string& folder() const { return folder_; }
+  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  const std::string& address() const { return address_; }
+  // The last lines of a log.
+  std::string log_tail(const std::string& name) const;
+  void keep() { keep_ = true; }
+
+ private:
+  RigOptions options_;
+  std::string folder_;
+  std::string address_;
+  Process server_;
+  std::vector<std::unique_ptr<Process>> nbds_;
+  bool keep_ = false;
+};
+
+// Sleeps.
+void pause_ms(std::uint64_t milliseconds);
+// Can a connection be made to this Unix socket?
+bool answers(const std::string& socket_path);
+
+}  // namespace csnap::torture
