@@ -47,7 +47,8 @@ Status check_session(const SessionInfo& s) {
   if (!std::has_single_bit(s.chunk_size) || s.chunk_size < (1u << kMinChunkShift) ||
       s.chunk_size > (1u << kMaxChunkShift))
     return nonsense("chunk size " + std::to_string(s.chunk_size));
-  if (s.size > kMaxChunks * s.chunk_size) return nonsense("volume size");
+  // Not multiplied: the largest number of the largest chunks does not fit 64 bits.
+  if (s.size / s.chunk_size > kMaxChunks) return nonsense("volume size");
   if (s.lease_ms < 10 || s.heartbeat_ms == 0 || s.heartbeat_ms >= s.lease_ms)
     return nonsense("lease of " + std::to_string(s.lease_ms) + " ms, heartbeat every " +
                     std::to_string(s.heartbeat_ms) + " ms");
