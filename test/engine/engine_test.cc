@@ -220,13 +220,37 @@ TEST_CASE("An orderly end leaves a clean store with nothing to replay") {
   REQUIRE(rig.mismatches() == 0);
 }
 
+TEST_CASE("No origin write is granted on the strength of a deletion that is not durable") {
+  Rig rig;
+  rig.faults = std::make_shared<FaultPlan>();
+  rig.open();
+  REQUIRE(rig.write_origin_now({Chunk(0), 8}, 1).ok());
+  REQUIRE(rig.create("s").ok());
+  rig.client(kOrigin);
+  rig.until_idle();
+  rig.faults->delay(1, FaultPlan::flushes(), 50);
+  bool deleted = false, granted = false, in_order = false;
+  rig.engine().delete_snapshot("s", true, [&](const Status& status) { deleted = status.ok(); });
+  rig.engine().poll();
+  rig.engine().origin_write(rig.client(kOrigin), {{Chunk(0), 8}}, [&](const Status& status) {
+    granted = status.ok();
+    in_order = deleted;
+  });
+  REQUIRE_FALSE(deleted);
+  rig.until([&] { return granted; });
+  REQUIRE(in_order);
+  REQUIRE(rig.engine().status().copied_chunks == 0);
+}
+
 TEST_CASE("A chunk freed by a deletion is not used while a read that began before goes on") {
   RigOptions options;
   options.store_bytes = 3u << 20;
   options.origin_chunks = 1024;
   Rig rig(options);
   rig.open();
-  REQUIRE(rig.write_origin_now({Chunk(0), 1024}, 1).ok());
+  // Only the place in question holds tag 1, so that any other use of it shows.
+  REQUIRE(rig.write_origin_now({Chunk(0), 1}, 1).ok());
+  REQUIRE(rig.write_origin_now({Chunk(1), 1023}, 5).ok());
   const auto a = rig.create("a");
   const auto b = rig.create("b");
   REQUIRE(rig.write_origin_now({Chunk(0), 4}, 2).ok());
