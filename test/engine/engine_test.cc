@@ -248,32 +248,40 @@ TEST_CASE("A chunk freed by a deletion is not used while a read that began befor
   options.origin_chunks = 1024;
   Rig rig(options);
   rig.open();
-  // Only the place in question holds tag 1, so that any other use of it shows.
-  REQUIRE(rig.write_origin_now({Chunk(0), 1}, 1).ok());
-  REQUIRE(rig.write_origin_now({Chunk(1), 1023}, 5).ok());
-  const auto a = rig.create("a");
+  // Only the places in question hold tag 1, so that any other use of them shows.
+  const ChunkRun run{Chunk(0), 100};
+  REQUIRE(rig.write_origin_now(run, 1).ok());
+  REQUIRE(rig.write_origin_now({Chunk(100), 924}, 5).ok());
+  REQUIRE(rig.create("a").ok());
   const auto b = rig.create("b");
-  REQUIRE(rig.write_origin_now({Chunk(0), 4}, 2).ok());
-  // A reader of b is told of the shared place; b then gets a place of its own, and a is deleted.
-  ReadId read = 0;
-  StoreChunk place;
-  rig.engine().snapshot_read(rig.client(b->id), {{Chunk(0), 1}}, [&](Result<ReadGrant> grant) {
-    read = grant->id;
-    place = grant->pieces.at(0).store;
-  });
-  rig.until([&] { return read != 0; });
-  REQUIRE(rig.write_snapshot_now(b->id, {Chunk(0), 1}, 9, false).ok());
+  REQUIRE(rig.write_origin_now(run, 2).ok());
+  // A reader of b is told of the shared places; b then gets its own, and a is deleted.
+  ReadGrant read;
+  rig.engine().snapshot_read(rig.client(b->id), {run},
+                             [&](Result<ReadGrant> grant) { read = std::move(*grant); });
+  rig.until([&] { return read.id != 0; });
+  REQUIRE(rig.write_snapshot_now(b->id, run, 9, false).ok());
   REQUIRE(rig.remove("a").ok());
   rig.until_idle();
-  // Fill the store: the freed place must not be among those given out.
+  // Fill the store: the freed places must not be among those given out, until the read has ended.
   REQUIRE(rig.create("c").ok());
-  Status last;
-  for (std::uint64_t c = 0; c < 1024 && last.ok(); ++c)
-    last = rig.write_origin_now({Chunk(c), 1}, 3);
-  REQUIRE(last.code() == Code::no_space);
-  const auto bytes = rig.store->bytes(place.value << 12, 8);
-  REQUIRE(std::to_integer<int>(bytes[0]) == 1);
-  rig.engine().finish_read(rig.client(b->id), read);
+  const auto fill = [&] {
+    Status last;
+    std::uint64_t written = 0;
+    for (std::uint64_t c = 0; c < 1024 && last.ok(); ++c, ++written)
+      last = rig.write_origin_now({Chunk(c), 1}, 3);
+    REQUIRE(last.code() == Code::no_space);
+    return written;
+  };
+  const std::uint64_t before = fill();
+  for (const auto& piece : read.pieces)
+    for (std::uint64_t i = 0; i < piece.chunks.count; ++i) {
+      const auto bytes = rig.store->bytes((piece.store.value + i) << 12, 8);
+      REQUIRE(std::to_integer<int>(bytes[0]) == 1);
+    }
+  rig.engine().finish_read(rig.client(b->id), read.id);
+  rig.until_idle();
+  REQUIRE(fill() > before);
   rig.check_all();
   REQUIRE(rig.mismatches() == 0);
 }
