@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What end-to-end tests share that attach volumes: csnap-nbd, and stock NBD clients."""
+import os
+import signal
+import subprocess
+
+from programs import DEADLINE, program, wait_until
+
+
+class Nbd:
+    """A running csnap-nbd, on a Unix socket in the store's folder."""
+
+    def __init__(self, store, *options, name="nbd"):
+        self.socket = os.path.join(store.folder, name + ".sock")
+        self.log_path = os.path.join(store.folder, name + ".log")
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [program("csnap-nbd"), "--server", store.address, "--listen",
+                 "unix:" + self.socket, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until("csnap-nbd is ready",
+                   lambda: "csnap-nbd: ready" in self.log() or self.process.poll() is not None)
+        if self.process.poll() is not None:
+            raise AssertionError("csnap-nbd did not start: " + self.log())
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def uri(self, export="origin"):
+        return f"nbd+unix:///{export}?socket={self.socket}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(timeout=DEADLINE)
+
+
+def tool(*command, fails=False, timeout=300):
+    """Runs any program to its end; its output with errors. Raises when it fails, or does not."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=timeout, check=False)
+    output = done.stdout.decode(errors="replace")
+    if (done.returncode != 0) != fails:
+        raise AssertionError(f"{' '.join(command)}: exit code {done.returncode}: {output[-3000:]}")
+    return output
