@@ -158,8 +158,8 @@ TEST_CASE("a tree under random events equals a map") {
                Profile{"deep stacks", 300, 40, 64, 12000, 1 << 20, 20},
                Profile{"long runs", 30000, 256, 6, 16000, 1 << 20, 20},
                Profile{"many masks", 8000, 20, 64, 16000, 1 << 20, 10},
-               Profile{"wide, cache of 64 blocks", 1000000, 30, 8, 100000, 1 << 18, 4});
-  const auto seed = GENERATE(1u, 2u, 3u);
+               Profile{"wide, cache of 64 blocks", 1000000, 30, 8, 60000, 1 << 18, 4});
+  const auto seed = GENERATE(1u, 2u);
   INFO(profile.name << ", seed " << seed);
   RandomLoad load(profile, seed);
   load.run();
