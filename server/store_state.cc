@@ -6,9 +6,6 @@
 namespace csnap {
 namespace {
 
-// Sessions that fit the table's blocks; the table itself refuses more than it can encode.
-constexpr std::size_t kClientsPerBlock = 63;
-
 Status bad_record(const std::string& what) {
   return Status(Code::corrupt, "a journal record does not fit the store: " + what);
 }
@@ -24,7 +21,7 @@ StoreState::StoreState(const Superblock& superblock, std::unique_ptr<BlockCache>
           *cache_,
           superblock_.separate_metadata ? metadata_.emplace(*cache_, superblock_.metadata) : data_,
           superblock_),
-      clients_(superblock.client_blocks * kClientsPerBlock) {}
+      clients_(ClientTable::capacity_of(superblock)) {}
 
 Result<std::unique_ptr<StoreState>> StoreState::load(Device&, const Superblock& superblock,
                                                      std::unique_ptr<BlockCache> cache) {

@@ -286,4 +286,25 @@ TEST_CASE("A chunk freed by a deletion is not used while a read that began befor
   REQUIRE(rig.mismatches() == 0);
 }
 
+TEST_CASE("When too many sessions are open the next one is told so, and those there are survive") {
+  Rig rig;
+  rig.open();
+  std::uint64_t opened = 0;
+  Status last;
+  while (last.ok() && opened < 5000) {
+    bool told = false;
+    rig.engine().open_client(Uuid::from_random(7, opened), kOrigin, [&](Result<ClientKey> key) {
+      told = true;
+      last = key.status();
+    });
+    rig.until([&] { return told; });
+    opened += last.ok();
+  }
+  REQUIRE(last.code() == Code::no_space);
+  REQUIRE(opened > 500);
+  rig.close();
+  REQUIRE(rig.try_open().ok());
+  REQUIRE(rig.engine().absent_clients().size() == opened);
+}
+
 }  // namespace csnap
