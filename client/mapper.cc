@@ -95,7 +95,7 @@ void Mapper::disconnected() {
     request.sent = false;
     unsent_.push_back(id);
   }
-  if (goodbye_done_) std::exchange(goodbye_done_, nullptr)();
+  goodbye_id_ = 0;
 }
 
 void Mapper::received(const Frame& frame, std::uint64_t now_ms) {
@@ -124,7 +124,7 @@ void Mapper::on_session_reply(const Frame& frame) {
     if (!void_pending_) publish();
     return;
   }
-  if (id == goodbye_id_ && goodbye_done_) return std::exchange(goodbye_done_, nullptr)();
+  if (id == goodbye_id_ && id != 0 && goodbye_done_) return std::exchange(goodbye_done_, nullptr)();
   if (upload_ids_.count(id) != 0 || (id == upload_done_id_ && id != 0))
     return frame.header.error() ? on_upload_error() : on_upload_reply(frame);
   on_reply(frame);
@@ -157,6 +157,7 @@ void Mapper::on_hello_reply(const Frame& frame) {
   if (!info.ok()) return host_.hang_up(info.status());
   heartbeat_id_ = 0;
   next_heartbeat_ms_ = now_ms_ + info->heartbeat_ms;
+  if (goodbye_done_) send_goodbye();
   if (!info_) {
     info_ = std::move(info).value();
     host_.opened(*info_);
@@ -420,10 +421,12 @@ void Mapper::tick(std::uint64_t now_ms) {
 }
 
 void Mapper::goodbye(std::function<void()> done) {
-  if (state_ == State::disconnected || state_ == State::greeting) return done();
   goodbye_done_ = std::move(done);
+  if (state_ != State::disconnected && state_ != State::greeting) send_goodbye();
+}
+
+void Mapper::send_goodbye() {
   goodbye_id_ = next_id_++;
-  send_finished_reads();
   send(wire::MESSAGE_GOODBYE, goodbye_id_, wire::Goodbye());
 }
 

@@ -102,7 +102,8 @@ class Mapper {
   void abandon_write(std::uint64_t handle);
   // Ends all operations that wait. They may have happened.
   void fail_pending(const Status& why);
-  // The session is to end. done() runs when the server knows, or when the connection is lost.
+  // The session is to end. done() runs when the server knows; until then it is told on every
+  // connection, because a server waits for sessions that just stay away until their lease is over.
   void goodbye(std::function<void()> done);
 
  private:
@@ -135,6 +136,7 @@ class Mapper {
 
   // mapper.cc: the session
   void send_hello(std::uint64_t now_ms);
+  void send_goodbye();
   void on_hello_reply(const Frame& frame);
   void on_hello_error(const Frame& frame);
   void on_session_reply(const Frame& frame);

@@ -19,7 +19,8 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds kLongestBackoff{250};
-constexpr milliseconds kGoodbyePatience{500};
+// A server that is just being restarted should hear of it: it waits for sessions that stay away.
+constexpr milliseconds kGoodbyePatience{2000};
 
 // The thread must not take signals that the program wants to see on its own threads.
 class SignalsBlocked {
@@ -43,6 +44,7 @@ VolumeSession::VolumeSession(SessionOptions options, VolumeState& state)
       work_(asio::make_work_guard(io_)),
       timer_(io_),
       retry_timer_(io_),
+      goodbye_timer_(io_),
       mapper_(options_.mapper, *this),
       addresses_(options_.addresses) {}
 
@@ -188,7 +190,7 @@ void VolumeSession::handover(const std::vector<std::string>& addresses, std::uin
 // --------------------------------------------------------------------------------
 
 void VolumeSession::connect() {
-  if (stopping_ || !state_.gone().ok()) return;
+  if (!state_.gone().ok()) return;
   link_open_ = false;
   Link::Events events;
   events.opened = [this] { connected(); };
@@ -226,7 +228,7 @@ void VolumeSession::lost(const Status& why) {
   if (mapper_.ready() || attempts_ == 0) alone_since_ms_ = clock_ms();
   if (mapper_.ready()) attempts_ = 0;
   mapper_.disconnected();
-  if (stopping_) return stop();
+  if (stopping_ && !state_.gone().ok()) return stop();
   ++attempts_;
   next_address_ = (next_address_ + 1) % addresses_.size();
   if (attempt_over()) return gone(why);
@@ -274,9 +276,9 @@ void VolumeSession::on_timer() {
 
 void VolumeSession::say_goodbye() {
   stopping_ = true;
-  retry_timer_.cancel();
-  retry_timer_.expires_after(kGoodbyePatience);
-  retry_timer_.async_wait([this](error_code error) {
+  if (!link_ && !state_.gone().ok()) return stop();
+  goodbye_timer_.expires_after(kGoodbyePatience);
+  goodbye_timer_.async_wait([this](error_code error) {
     if (!error) stop();
   });
   mapper_.goodbye([this] { stop(); });

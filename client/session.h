@@ -82,6 +82,7 @@ class VolumeSession : private MapperHost {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer retry_timer_;
+  boost::asio::steady_timer goodbye_timer_;
   Mapper mapper_;
   std::shared_ptr<Link> link_;  // null: none
   bool link_open_ = false;

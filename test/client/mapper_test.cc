@@ -310,6 +310,20 @@ TEST_CASE("A Welcome that makes no sense is hung up on") {
   CHECK_FALSE(rig.host.session);
 }
 
+TEST_CASE("A goodbye that was not answered is said again on the next connection") {
+  MapperRig rig;
+  rig.connect();
+  bool done = false;
+  rig.mapper->goodbye([&] { done = true; });
+  rig.expect<wire::Goodbye>(wire::MESSAGE_GOODBYE);
+  rig.mapper->disconnected();
+  CHECK_FALSE(done);
+  rig.connect(Known::resumed);
+  const auto id = rig.expect<wire::Goodbye>(wire::MESSAGE_GOODBYE).first;
+  rig.reply(wire::MESSAGE_GOODBYE_REPLY, id, wire::GoodbyeReply());
+  CHECK(done);
+}
+
 TEST_CASE("A handover is passed on") {
   MapperRig rig;
   rig.connect();
