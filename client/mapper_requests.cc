@@ -66,8 +66,9 @@ void Mapper::unique(std::vector<ChunkRun> ranges, Done done) {
   // Somebody may be asking already.
   for (auto& [id, request] : requests_) {
     if (request.type != wire::MESSAGE_UNIQUE) continue;
+    const auto& asked = request.ranges;
     if (std::all_of(ranges.begin(), ranges.end(),
-                    [&](const ChunkRun& run) { return covers(request.ranges, run); })) {
+                    [&](const ChunkRun& run) { return covers(asked, run); })) {
       request.done.push_back(std::move(done));
       return;
     }

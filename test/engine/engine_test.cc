@@ -293,7 +293,7 @@ TEST_CASE("When too many sessions are open the next one is told so, and those th
   Status last;
   while (last.ok() && opened < 5000) {
     bool told = false;
-    rig.engine().open_client(Uuid::from_random(7, opened), kOrigin, [&](Result<ClientKey> key) {
+    rig.engine().open_client(Uuid::from_random(opened, 7), kOrigin, [&](Result<ClientKey> key) {
       told = true;
       last = key.status();
     });
