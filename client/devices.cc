@@ -10,11 +10,15 @@ namespace csnap {
 
 namespace {
 
+// Each call has a queue for itself, so there may be many: threads times volumes.
+constexpr unsigned kQueueDepth = 16;
+
 Result<std::unique_ptr<QueuePool>> open_one(const char* what, const RemoteDevice& described,
                                             const std::string& path_here, bool read_only) {
   const std::string& path = path_here.empty() ? described.path : path_here;
   const std::string context = std::string("the ") + what;
-  auto device = open_device(path, read_only ? OpenMode::read_only : OpenMode::read_write);
+  auto device =
+      open_device(path, read_only ? OpenMode::read_only : OpenMode::read_write, kQueueDepth);
   if (!device.ok()) return device.status().with_context(context);
   if (!described.identity.empty()) {
     CSNAP_ASSIGN(const auto mine, identify(path));

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/queue_pool.h"
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
 namespace csnap {
+
+namespace {
+
+constexpr std::chrono::milliseconds kNextLook{1};
+
+}  // namespace
 
 QueuePool::QueuePool(std::unique_ptr<Device> device)
     : first_(std::move(device)),
@@ -21,17 +29,31 @@ std::size_t QueuePool::own_slot() {
   return slot;
 }
 
-Result<QueuePool::Queue> QueuePool::take() {
+std::unique_ptr<Device> QueuePool::take_idle() {
   const std::size_t own = own_slot();
   for (std::size_t i = 0; i < kSlots; ++i) {
     auto& slot = slots_[(own + i) % kSlots].device;
     if (slot.load(std::memory_order_relaxed) == nullptr) continue;
-    if (Device* device = slot.exchange(nullptr))
-      return Queue(this, std::unique_ptr<Device>(device));
+    if (Device* device = slot.exchange(nullptr)) return std::unique_ptr<Device>(device);
   }
-  std::lock_guard lock(mutex_);
-  CSNAP_ASSIGN(auto device, first_->share());
-  return Queue(this, std::move(device));
+  return nullptr;
+}
+
+Result<QueuePool::Queue> QueuePool::take() {
+  for (;;) {
+    if (auto device = take_idle()) return Queue(this, std::move(device));
+    {
+      const std::lock_guard lock(mutex_);
+      auto device = first_->share();
+      if (device.ok()) {
+        ++made_;
+        return Queue(this, std::move(device).value());
+      }
+      if (device.status().code() != Code::unavailable || made_ == 0) return device.status();
+    }
+    // Rare enough that the fast path need not tell anybody of a queue that comes back.
+    std::this_thread::sleep_for(kNextLook);
+  }
 }
 
 void QueuePool::give_back(std::unique_ptr<Device> device) {
@@ -45,6 +67,8 @@ void QueuePool::give_back(std::unique_ptr<Device> device) {
       return;
     }
   }
+  const std::lock_guard lock(mutex_);
+  --made_;  // one too many: it ends here
 }
 
 }  // namespace csnap

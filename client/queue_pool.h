@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queues of one device for callers on any thread: each call takes a queue for itself, submits and
 // waits, and gives it back. Taking one is an atomic exchange on a slot that a thread is likely
-// to have for itself.
+// to have for itself. When the system has no more queues, a call waits for another's.
 //
 // Threading: any thread. Destroy only when no queue is out.
 #pragma once
@@ -54,10 +54,13 @@ class QueuePool {
   };
 
   static std::size_t own_slot();
+  // Null when nobody has left one.
+  std::unique_ptr<Device> take_idle();
   void give_back(std::unique_ptr<Device> device);
 
-  std::mutex mutex_;  // of first_
+  std::mutex mutex_;  // of first_ and made_
   std::unique_ptr<Device> first_;
+  std::size_t made_ = 0;  // queues that there are, first_ not counted
   const std::string name_;
   const std::uint64_t size_;
   const std::uint32_t alignment_;

@@ -34,8 +34,10 @@ Status sync_directory(const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<Device>> open_device(const std::string& path, OpenMode mode) {
-  CSNAP_ASSIGN(auto device, AioDevice::open(path, {.read_only = mode == OpenMode::read_only}));
+Result<std::unique_ptr<Device>> open_device(const std::string& path, OpenMode mode,
+                                            unsigned queue_depth) {
+  CSNAP_ASSIGN(auto device, AioDevice::open(path, {.read_only = mode == OpenMode::read_only,
+                                                   .queue_depth = queue_depth}));
   return std::unique_ptr<Device>(std::move(device));
 }
 

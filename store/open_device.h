@@ -14,7 +14,12 @@ namespace csnap {
 
 enum class OpenMode { read_write, read_only };
 
-Result<std::unique_ptr<Device>> open_device(const std::string& path, OpenMode mode);
+// Requests that the kernel holds at once for one queue of a device. The system has a limited number
+// of them in all (fs.aio-max-nr).
+inline constexpr unsigned kDefaultQueueDepth = 256;
+
+Result<std::unique_ptr<Device>> open_device(const std::string& path, OpenMode mode,
+                                            unsigned queue_depth = kDefaultQueueDepth);
 
 // Makes a sparse file, durably in its directory, readable and writable by its owner only. exists
 // when there is anything under that name; no_space when the file system cannot hold such a file.
