@@ -75,23 +75,18 @@ bool Committer::apply_front() {
     }
     const Status built = front.unit.build(front.records);
     if (built.code() == Code::need_block) return wait_for_block(built);
-    if (!built.ok() || front.records.empty()) {
-      const Done done = std::move(front.unit.done);
-      queue_.pop_front();
-      done(built);
-      return true;
-    }
+    if (!built.ok() || front.records.empty()) return drop_front(built);
     front.built = true;
   }
+  if (front.applied == 0 && front.records.size() > 1) {
+    const Status prepared = state_.prepare(front.records);
+    if (prepared.code() == Code::need_block) return wait_for_block(prepared);
+    if (!prepared.ok()) return drop_front(prepared);
+  }
   while (front.applied < front.records.size()) {
-    Status status = state_.apply(front.records[front.applied], front.freed);
+    const Status status = state_.apply(front.records[front.applied], front.freed);
     if (status.code() == Code::need_block) return wait_for_block(status);
-    if (status.code() == Code::no_space && front.applied == 0) {
-      const Done done = std::move(front.unit.done);
-      queue_.pop_front();
-      done(std::move(status));
-      return true;
-    }
+    if (status.code() == Code::no_space && front.applied == 0) return drop_front(status);
     if (!status.ok()) {
       fail(status.with_context("applying " + to_string(front.records[front.applied])));
       return false;
@@ -106,15 +101,21 @@ bool Committer::apply_front() {
   return true;
 }
 
+// Ends the first unit, of which nothing was applied.
+bool Committer::drop_front(const Status& status) {
+  const Done done = std::move(queue_.front().unit.done);
+  queue_.pop_front();
+  done(status);
+  return true;
+}
+
 bool Committer::wait_for_block(const Status& miss) {
   waiting_for_block_ = true;
   state_.cache().fetch(BlockAddress(miss.detail()), [this](Status status) {
     waiting_for_block_ = false;
     if (status.ok() || !failure_.ok() || queue_.empty()) return;
     if (queue_.front().applied > 0) return fail(std::move(status));
-    const Done done = std::move(queue_.front().unit.done);
-    queue_.pop_front();
-    done(std::move(status));
+    drop_front(status);
   });
   // It may have been there at once.
   return !waiting_for_block_;

@@ -64,6 +64,7 @@ class Committer {
 
   void apply_queue();
   bool apply_front();  // false: it has to wait
+  bool drop_front(const Status& status);
   bool wait_for_block(const Status& miss);
   bool admitted(std::size_t more_bytes) const;
   bool checkpoint_due() const;

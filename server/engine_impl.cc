@@ -75,11 +75,11 @@ void Engine::Impl::run_ready() {
 
 void Engine::Impl::end_turn() {
   run_ready();
+  release_freed();
   deleter->step();
   copier->start(changes);
   committer->pump();
   run_ready();
-  release_freed();
   state->cache().trim();
   if (!committer->failure().ok() && !told_failure) {
     told_failure = true;

@@ -6,6 +6,10 @@
 namespace csnap {
 namespace {
 
+// Tree blocks that one record may need, generously: a run of at most kMaxRecordRun chunks splits a
+// few leaves and, rarely, the nodes above them.
+constexpr std::uint64_t kBlocksForOne = 8;
+
 Status bad_record(const std::string& what) {
   return Status(Code::corrupt, "a journal record does not fit the store: " + what);
 }
@@ -41,12 +45,28 @@ Status StoreState::apply(const Record& record, std::vector<StoreRun>& freed) {
   return std::visit([&](const auto& r) { return apply_one(r, freed); }, record);
 }
 
-Status StoreState::apply_one(const ExceptionAdded& r, std::vector<StoreRun>&) {
-  const ChunkRun chunks{r.chunk, r.crcs.size()};
+Status StoreState::prepare(const std::vector<Record>& records) {
+  for (const auto& record : records) {
+    if (const auto* added = std::get_if<ExceptionAdded>(&record))
+      CSNAP_TRY(prepare_exception(*added));
+    else if (const auto* cleared = std::get_if<SharesCleared>(&record))
+      CSNAP_TRY(prepare_clear(cleared->chunks, cleared->bits));
+  }
+  // What each needs for itself has been looked at; this is for all of them together.
+  return metadata().ensure(kBlocksForOne * records.size());
+}
+
+Status StoreState::prepare_exception(const ExceptionAdded& r) {
   const StoreRun store{r.store, r.crcs.size()};
   CSNAP_TRY(data_.prepare(store));
   CSNAP_TRY(checksums_.prepare(store));
-  CSNAP_TRY(tree_.prepare(chunks));
+  return tree_.prepare({r.chunk, r.crcs.size()}, ExceptionTree::Change::insert);
+}
+
+Status StoreState::apply_one(const ExceptionAdded& r, std::vector<StoreRun>&) {
+  const ChunkRun chunks{r.chunk, r.crcs.size()};
+  const StoreRun store{r.store, r.crcs.size()};
+  CSNAP_TRY(prepare_exception(r));
   CSNAP_TRY(data_.mark_used(store));
   checksums_.set(store, r.crcs);
   tree_.insert(chunks, r.store, r.mask);
@@ -58,7 +78,7 @@ Status StoreState::apply_one(const SharesCleared& r, std::vector<StoreRun>& free
   return clear_shares(r.chunks, r.bits, freed);
 }
 
-Status StoreState::clear_shares(ChunkRun run, ShareMask bits, std::vector<StoreRun>& freed) {
+Status StoreState::prepare_clear(ChunkRun run, ShareMask bits) {
   // What will be freed must find its bitmap blocks in memory before anything changes.
   Mapping mapping;
   for (Chunk at = run.start; at < run.end(); at = mapping.chunks.end()) {
@@ -67,7 +87,11 @@ Status StoreState::clear_shares(ChunkRun run, ShareMask bits, std::vector<StoreR
       if ((mapping.exceptions[i].mask & ~bits) == 0)
         CSNAP_TRY(data_.prepare({mapping.exceptions[i].store, mapping.chunks.count}));
   }
-  CSNAP_TRY(tree_.prepare(run));
+  return tree_.prepare(run, ExceptionTree::Change::clear);
+}
+
+Status StoreState::clear_shares(ChunkRun run, ShareMask bits, std::vector<StoreRun>& freed) {
+  CSNAP_TRY(prepare_clear(run, bits));
   std::vector<StoreRun> gone;
   tree_.clear(run, bits, gone);
   for (const auto& store : gone) {

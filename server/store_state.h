@@ -28,6 +28,10 @@ class StoreState {
   static Result<std::unique_ptr<StoreState>> load(Device& metadata, const Superblock& superblock,
                                                   std::unique_ptr<BlockCache> cache);
 
+  // Makes sure that records which must not be cut apart can be applied one after another, if
+  // apply() follows before anything is trimmed: need_block, no_space, or a block that cannot be
+  // read.
+  Status prepare(const std::vector<Record>& records);
   // Does what the record says. freed gets the store runs that nobody uses any more; they stay held
   // until the caller unholds them. no_space only when the tree cannot grow; then nothing changed.
   Status apply(const Record& record, std::vector<StoreRun>& freed);
@@ -75,6 +79,8 @@ class StoreState {
   Status apply_one(const ClientClosed& r, std::vector<StoreRun>& freed);
   Status apply_one(const ClientPool& r, std::vector<StoreRun>& freed);
   Status apply_one(const ServerStarted& r, std::vector<StoreRun>& freed);
+  Status prepare_exception(const ExceptionAdded& r);
+  Status prepare_clear(ChunkRun run, ShareMask bits);
   Status clear_shares(ChunkRun run, ShareMask bits, std::vector<StoreRun>& freed);
   Status validate_exception(const ExceptionAdded& r);
   Status check_store_run(StoreRun run, const char* what) const;
