@@ -175,7 +175,7 @@ RigOptions rig_options(const Arguments& arguments, std::mt19937_64& random) {
   const char* cache = kCaches[random() % std::size(kCaches)];
   const char* lease = kLeases[random() % std::size(kLeases)];
   options.mkstore = {"--chunk-size", chunk};
-  options.server = {"--cache", cache, "--lease", lease};
+  options.server = {"--cache", cache, "--lease", lease, "--log-level", "debug"};
   if (random() % 2 == 0) options.mkstore.insert(options.mkstore.end(), {"--journal-size", "2M"});
   options.nbd_threads = 4;
   printf("chunks of %s, a cache of %s, leases of %s ms%s\n", chunk, cache, lease,
