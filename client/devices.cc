@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/devices.h"
 
+#include <map>
+#include <mutex>
 #include <utility>
 
 #include "store/device_identity.h"
@@ -10,22 +12,49 @@ namespace csnap {
 
 namespace {
 
-// Each call has a queue for itself, so there may be many: threads times volumes.
+// Each call has a queue for itself, so there may be many.
 constexpr unsigned kQueueDepth = 16;
 
-Result<std::unique_ptr<QueuePool>> open_one(const char* what, const RemoteDevice& described,
+// The pools of this process, by what the device is and how it was opened.
+class OpenPools {
+ public:
+  Result<std::shared_ptr<QueuePool>> get(const std::string& path, const DeviceIdentity& identity,
+                                         bool read_only) {
+    std::lock_guard lock(mutex_);
+    std::erase_if(pools_, [](const auto& entry) { return entry.second.expired(); });
+    const std::string key =
+        identity.to_string() + (read_only ? " read-only " : " read-write ") + path;
+    if (auto pool = pools_[key].lock()) return pool;
+    const OpenMode mode = read_only ? OpenMode::read_only : OpenMode::read_write;
+    CSNAP_ASSIGN(auto device, open_device(path, mode, kQueueDepth));
+    auto pool = std::make_shared<QueuePool>(std::move(device));
+    pools_[key] = pool;
+    return pool;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::weak_ptr<QueuePool>> pools_;
+};
+
+OpenPools& open_pools() {
+  static OpenPools pools;
+  return pools;
+}
+
+Result<std::shared_ptr<QueuePool>> open_one(const char* what, const RemoteDevice& described,
                                             const std::string& path_here, bool read_only) {
   const std::string& path = path_here.empty() ? described.path : path_here;
   const std::string context = std::string("the ") + what;
-  auto device =
-      open_device(path, read_only ? OpenMode::read_only : OpenMode::read_write, kQueueDepth);
-  if (!device.ok()) return device.status().with_context(context);
+  const auto mine = identify(path);
+  if (!mine.ok()) return mine.status().with_context(context);
   if (!described.identity.empty()) {
-    CSNAP_ASSIGN(const auto mine, identify(path));
     CSNAP_ASSIGN(const auto theirs, DeviceIdentity::parse(described.identity));
-    CSNAP_TRY(same_volume(mine, theirs, std::string(what) + " " + path));
+    CSNAP_TRY(same_volume(*mine, theirs, std::string(what) + " " + path));
   }
-  return std::make_unique<QueuePool>(std::move(device).value());
+  auto pool = open_pools().get(path, *mine, read_only);
+  if (!pool.ok()) return pool.status().with_context(context);
+  return pool;
 }
 
 }  // namespace

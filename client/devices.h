@@ -11,9 +11,11 @@
 
 namespace csnap {
 
+// Volumes of one process share the queues of a device: how many there can be is limited, by the
+// system, for all programs together.
 struct VolumeDevices {
-  std::unique_ptr<QueuePool> origin;
-  std::unique_ptr<QueuePool> store;  // null for the origin volume, which does not need it
+  std::shared_ptr<QueuePool> origin;
+  std::shared_ptr<QueuePool> store;  // null for the origin volume, which does not need it
 };
 
 // Paths: where the devices are here; empty: where the server has them.
