@@ -32,7 +32,8 @@ Status check_devices(const EngineDevices& devices, const Superblock& superblock)
 
 // Writes the first record of this reign, over whatever a crash left at the head.
 // The commit before it may have been found whole without ever having been flushed (its server was
-// killed, not the power): from now on it is not the last one, and its data must be as safe as it is.
+// killed, not the power): from now on it is not the last one, and its data must be as safe as it
+// is.
 Status announce(Journal& journal, Device& metadata, Device& store, Epoch epoch) {
   CSNAP_TRY(flush_sync(store));
   std::vector<std::byte> records;

@@ -3,7 +3,7 @@
 // disk everything that was acknowledged is there.
 #include <catch2/catch.hpp>
 
-#include "rig.h"
+#include "test/engine/rig.h"
 
 namespace csnap {
 namespace {

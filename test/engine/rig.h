@@ -19,6 +19,9 @@
 
 namespace csnap {
 
+// Fails the test with a sentence.
+void require(bool holds, const std::string& what);
+
 struct RigOptions {
   std::uint64_t origin_chunks = 256;
   std::uint64_t store_bytes = 16u << 20;

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <boost/json/serialize.hpp>
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -67,9 +69,22 @@ Status confirm(const std::string& name) {
   return Status(Code::cancelled, "the snapshot " + name + " was not deleted");
 }
 
+// An export that was closed just now is let go a moment later: "in use" is believed only when it
+// stays so (as lvremove does).
+Status remove_patiently(Admin& admin, const std::string& name, bool force) {
+  using std::chrono::milliseconds;
+  constexpr int kTries = 20;
+  Status status = admin.remove(name, force);
+  for (int i = 1; i < kTries && status.code() == Code::busy; ++i) {
+    std::this_thread::sleep_for(milliseconds(100));
+    status = admin.remove(name, force);
+  }
+  return status;
+}
+
 Status remove(Admin& admin, const AdminCommandLine& line) {
   if (!line.force) CSNAP_TRY(confirm(line.names[0]));
-  CSNAP_TRY(admin.remove(line.names[0], line.force));
+  CSNAP_TRY(remove_patiently(admin, line.names[0], line.force));
   if (line.json) {
     print({{"deleted", line.names[0]}});
   } else {
