@@ -176,11 +176,11 @@ class SnapshotWrite : public RangeOp {
     end();
     ++engine_.snapshot_writes;
     if (ClientState* client = engine_.client(client_)) {
-      for (const auto& [chunk, places] : provisional_) {
+      for (const auto& given : provisional_) {
         const bool named = std::any_of(pieces_.begin(), pieces_.end(), [&](const WritePiece& p) {
-          return p.provisional && p.chunks.contains(chunk) && !silent();
+          return p.provisional && p.chunks.contains(given.first) && !silent();
         });
-        if (!named) engine_.finish_in_pool(*client, places);
+        if (!named) engine_.finish_in_pool(*client, given.second);
       }
     }
     engine_.remove_op(shared_from_this(), client_);

@@ -10,7 +10,8 @@ namespace csnap {
 void Rig::check_all() {
   for (std::uint64_t c = 0; c < options.origin_chunks; ++c)
     if (tag_at(*origin, c) != model_[kOrigin][c]) ++mismatches_;
-  for (const auto& [id, tags] : model_) {
+  for (const auto& volume : model_) {
+    const SnapshotId id = volume.first;
     if (id == kOrigin) continue;
     bool told = false;
     read_snapshot(id, {Chunk(0), options.origin_chunks}, [&](const Status& status) {
@@ -35,7 +36,6 @@ std::string Rig::check_store() {
   std::string wrong;
   const Status walked = state.with_blocks([&]() -> Status {
     used.clear();
-    Mapping last;
     for (Chunk at{0};;) {
       auto mapping = state.tree().next_mapping(at);
       if (!mapping.ok()) return mapping.status();
