@@ -35,7 +35,11 @@ class Nbd:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(timeout=DEADLINE)
+            try:
+                self.process.wait(timeout=3)
+            except subprocess.TimeoutExpired:  # nbdkit waits for clients that stay
+                self.process.kill()
+                self.process.wait(timeout=DEADLINE)
 
 
 def tool(*command, fails=False, timeout=300):
