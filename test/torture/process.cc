@@ -10,11 +10,28 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <mutex>
+#include <set>
+
 extern char** environ;
 
 namespace csnap::torture {
 
 namespace {
+
+// What die() ends: these programs outlive us otherwise.
+std::mutex children_mutex;
+std::set<pid_t> children;
+
+void remember(pid_t pid) {
+  const std::lock_guard lock(children_mutex);
+  children.insert(pid);
+}
+
+void forget(pid_t pid) {
+  const std::lock_guard lock(children_mutex);
+  children.erase(pid);
+}
 
 pid_t spawn(const std::vector<std::string>& command, int output) {
   posix_spawn_file_actions_t actions;
@@ -44,6 +61,10 @@ int wait_for(pid_t pid) {
 void die(const std::string& what) {
   fprintf(stderr, "FAILED: %s\n", what.c_str());
   fflush(nullptr);
+  {
+    const std::lock_guard lock(children_mutex);
+    for (const pid_t pid : children) kill(pid, SIGKILL);
+  }
   _exit(1);
 }
 
@@ -51,12 +72,14 @@ void Process::start(const std::vector<std::string>& command, const std::string& 
   const int output = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (output < 0) die("cannot write " + log);
   pid_ = spawn(command, output);
+  remember(pid_);
   close(output);
 }
 
 bool Process::ended() {
   int status = 0;
   if (pid_ <= 0 || waitpid(pid_, &status, WNOHANG) != pid_) return pid_ <= 0;
+  forget(pid_);
   pid_ = 0;
   return true;
 }
@@ -64,6 +87,7 @@ bool Process::ended() {
 int Process::finish(int signal) {
   if (pid_ <= 0) return 0;
   kill(pid_, signal);
+  forget(pid_);
   const int status = wait_for(pid_);
   pid_ = 0;
   return status;
