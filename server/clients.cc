@@ -32,14 +32,12 @@ void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Opened done) {
       return done(Status(Code::invalid, "the session is open on another volume"));
     return done(c.key);
   }
-  if (volume != kOrigin && !state->snapshots().find_live(volume))
-    return done(state->snapshots().find(volume) || volume < state->superblock().next_snapshot
-                    ? volume_deleted()
-                    : Status(Code::not_found, "there is no such snapshot"));
   ClientState fresh;
   fresh.key = next_client++;
   fresh.id = id;
   fresh.volume = volume;
+  // A session of before the restart comes back also to a snapshot that was deleted meanwhile: it
+  // has to say that it is done with it.
   if (const auto back = absent.find(id); back != absent.end()) {
     if (back->second != volume)
       return done(Status(Code::invalid, "the session was open on another volume"));
@@ -56,6 +54,10 @@ void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Opened done) {
     if (volume == kOrigin) barrier->client_back(key);
     return;
   }
+  if (volume != kOrigin && !state->snapshots().find_live(volume))
+    return done(state->snapshots().find(volume) || volume < state->superblock().next_snapshot
+                    ? volume_deleted()
+                    : Status(Code::not_found, "there is no such snapshot"));
   // A second request for a session that is being opened waits for the first.
   auto& waiting = opening[id];
   waiting.push_back(std::move(done));

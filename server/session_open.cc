@@ -163,7 +163,7 @@ void Service::Impl::start_session(Channel& c, const Uuid& id, SnapshotId volume,
 void Service::Impl::opened(const Uuid& id, const Result<ClientKey>& key) {
   Session& s = *sessions.at(id);
   Channel* c = s.channel;
-  Result<wire::VolumeInfo> info = key.ok() ? volume_info(s.volume) : key.status();
+  Result<wire::VolumeInfo> info = key.ok() ? volume_info(s) : key.status();
   if (!info.ok()) {
     if (c != nullptr) {
       detach(*c);
@@ -187,17 +187,20 @@ void Service::Impl::opened(const Uuid& id, const Result<ClientKey>& key) {
   go_on_later(*c);
 }
 
-Result<wire::VolumeInfo> Service::Impl::volume_info(SnapshotId volume) const {
+Result<wire::VolumeInfo> Service::Impl::volume_info(Session& s) const {
   wire::VolumeInfo info;
-  info.set_id(volume.value);
+  info.set_id(s.volume.value);
   info.set_size(engine->origin_size());
-  if (volume == kOrigin) {
+  if (s.volume == kOrigin) {
     info.set_name("origin");
     info.set_uuid(uuid_to_proto(engine->store_uuid()));
     return info;
   }
   for (const auto& entry : engine->list()) {
-    if (entry.snapshot.id != volume || entry.snapshot.deleting) continue;
+    if (entry.snapshot.id != s.volume || (entry.snapshot.deleting && !s.uploading)) continue;
+    // It was deleted while the session was away: the session ends by the usual eviction, so that
+    // what it has in flight ends first.
+    if (entry.snapshot.deleting) s.evicted = "the snapshot was deleted";
     info.set_name(clean_utf8(entry.snapshot.name, kMaxSnapshotName));
     info.set_uuid(uuid_to_proto(entry.snapshot.uuid));
     return info;

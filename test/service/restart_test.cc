@@ -17,6 +17,28 @@ wire::Welcome resume(ServiceRig& rig, ConnectionId c, wire::Hello hello) {
   return rig.expect(c, wire::MESSAGE_WELCOME).as<wire::Welcome>();
 }
 
+TEST_CASE("A session whose snapshot was deleted while it was away is evicted, and then over") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto session = rig.new_uuid();
+  rig.open(session, snapshot.id());
+  const auto admin = rig.open_admin();
+  wire::DeleteSnapshot remove;
+  remove.set_name("s");
+  remove.set_force(true);
+  rig.send(admin, wire::MESSAGE_DELETE_SNAPSHOT, remove);
+  rig.expect(admin, wire::MESSAGE_DELETE_SNAPSHOT_REPLY);
+  rig.restart();
+  const auto second = rig.connect();
+  CHECK(resume(rig, second, rig.hello(session, snapshot.id())).restarted());
+  CHECK(rig.expect(second, wire::MESSAGE_EVICT).as<wire::Evict>().code() == wire::ERROR_STALE);
+  rig.send(second, wire::MESSAGE_UPLOAD_DONE, wire::UploadDone());
+  rig.expect(second, wire::MESSAGE_UPLOAD_DONE_REPLY);
+  rig.send(second, wire::MESSAGE_EVICT_DONE, wire::EvictDone());
+  rig.settle();
+  CHECK(rig.closed(second));
+}
+
 TEST_CASE("After a restart a session uploads its locks and goes on") {
   ServiceRig rig;
   const auto snapshot = rig.create("s");
