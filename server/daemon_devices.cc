@@ -38,6 +38,9 @@ Status lock(const char* what, const std::string& path, std::vector<DeviceLock>& 
 Result<ServedDevices> open_served_devices(const DevicePaths& paths) {
   using Kind = DeviceDescription::Kind;
   ServedDevices served;
+  // The origin too: two servers on one origin would each miss what the other lets happen to it, and
+  // another server's store is no origin.
+  CSNAP_TRY(lock("origin", paths.origin, served.locks));
   CSNAP_TRY(lock("store", paths.store, served.locks));
   if (!paths.metadata.empty()) CSNAP_TRY(lock("metadata", paths.metadata, served.locks));
   CSNAP_ASSIGN(served.devices.origin,

@@ -15,7 +15,7 @@ Status check_devices(const EngineDevices& devices, const Superblock& superblock)
                   superblock.separate_metadata
                       ? "the metadata of this store is on a device of its own; name it"
                       : "this store holds its own metadata; no metadata device belongs to it");
-  if (devices.origin->size() < superblock.origin_size)
+  if (devices.origin->size() != superblock.origin_size)
     return Status(Code::invalid, devices.origin->name() + " has " +
                                      std::to_string(devices.origin->size()) +
                                      " bytes; the store was made for an origin of " +
@@ -58,6 +58,9 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineDevices devices, EngineOption
   Device& metadata = impl->metadata_device();
   CSNAP_ASSIGN(const Superblock found, read_superblock(metadata));
   CSNAP_TRY(check_devices(impl->devices, found));
+  if (const Status damage = check_superblock_copies(metadata); !damage.ok())
+    events.log(EngineEvents::Level::warning,
+               damage.message() + "; the other copy is used and this one written anew");
   CSNAP_ASSIGN(Recovered recovered,
                recover(*impl->devices.store, metadata, impl->options.cache_bytes));
 
@@ -80,6 +83,11 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineDevices devices, EngineOption
     events.log(EngineEvents::Level::info, "the store was not closed in order; replayed " +
                                               std::to_string(recovered.records) + " records of " +
                                               std::to_string(recovered.commits) + " commits");
+  if (const std::size_t sessions = recovered.state->clients().all().size(); sessions > 0)
+    events.log(EngineEvents::Level::info,
+               "sessions known from before the restart: " + std::to_string(sessions) +
+                   "; writes that could get in their way wait until they are back or their leases "
+                   "are over");
   impl->start(std::move(recovered.state), std::move(journal), std::move(recovered.freed));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }

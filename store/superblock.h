@@ -115,6 +115,9 @@ Result<Superblock> read_superblock(Device& metadata);
 // Are the devices large enough for what the superblock says lies on them? metadata is null when it
 // is on the store; with a device of its own, the store's data label is read and checked too.
 Status check_devices(const Superblock& superblock, Device& store, Device* metadata);
+// ok when both copies are well; otherwise what is wrong with the one that is not. REQUIRES:
+// read_superblock() was ok.
+Status check_superblock_copies(Device& metadata);
 // Writes A, flushes, writes B, flushes.
 Status write_superblock(Device& metadata, const Superblock& superblock);
 

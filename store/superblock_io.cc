@@ -90,6 +90,17 @@ Result<Superblock> read_superblock(Device& metadata) {
   return newer(*b.superblock, *a.superblock) ? std::move(b.superblock) : std::move(a.superblock);
 }
 
+Status check_superblock_copies(Device& metadata) {
+  for (const BlockAddress address : {kSuperblockA, kSuperblockB}) {
+    const Copy copy = read_copy(metadata, address);
+    if (!copy.superblock.ok())
+      return Status(Code::corrupt, metadata.name() + ": the copy of the superblock at block " +
+                                       std::to_string(address.value) +
+                                       " is damaged: " + copy.superblock.status().message());
+  }
+  return {};
+}
+
 Status write_superblock(Device& metadata, const Superblock& superblock) {
   AlignedBuffer buffer(kBlockSize);
   for (const BlockAddress address : {kSuperblockA, kSuperblockB}) {

@@ -307,4 +307,21 @@ TEST_CASE("When too many sessions are open the next one is told so, and those th
   REQUIRE(rig.engine().absent_clients().size() == opened);
 }
 
+TEST_CASE("An origin of another size than the store was made for is refused") {
+  Rig rig;
+  rig.origin = std::make_shared<MemoryVolume>("origin", rig.origin->size() + 4096);
+  REQUIRE(rig.try_open().code() == Code::invalid);
+}
+
+TEST_CASE("A damaged superblock is told of, and the other copy used") {
+  Rig rig;
+  rig.store->poke(kSuperblockA.value * kBlockSize, std::vector<std::byte>(512));
+  rig.open();
+  REQUIRE(rig.logged().size() == 1);
+  REQUIRE(rig.logged()[0].find("superblock at block 1 is damaged") != std::string::npos);
+  rig.close();
+  rig.open();
+  REQUIRE(rig.logged().size() == 1);
+}
+
 }  // namespace csnap

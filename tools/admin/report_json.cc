@@ -35,7 +35,7 @@ json::array snapshots_json(const Admin::SnapshotList& list, bool only_deleting) 
 
 json::object snapshot_json(const Admin::SnapshotEntry& entry, std::uint64_t volume_chunks) {
   json::object object{{"name", entry.name},
-                      {"id", entry.id},
+                      {"id", std::to_string(entry.id)},
                       {"uuid", entry.uuid.to_string()},
                       {"created_ns", entry.created_ns},
                       {"clients", entry.clients},

@@ -77,6 +77,17 @@ Status check_places(const MkstoreOptions& options, const DeviceIdentity& origin,
   return {};
 }
 
+// ORIGIN and STORE are easily swapped.
+Status check_origin(const MkstoreOptions& options) {
+  if (options.force) return {};
+  CSNAP_ASSIGN(auto device, open_device(options.origin, OpenMode::read_only));
+  const Code found = read_superblock(*device).status().code();
+  if (found != Code::ok && found != Code::unsupported && found != Code::invalid) return {};
+  return Status(Code::exists, options.origin +
+                                  " is a csnap store itself; the origin is named first, then the "
+                                  "store (--force if it is meant)");
+}
+
 Status check_size_option(const MkstoreOptions& options, bool there) {
   if (!there && options.size == 0)
     return Status(Code::not_found,
@@ -116,6 +127,7 @@ Status write_store(Target& store, Target* metadata, const Superblock& superblock
 Result<MadeStore> make_store(const MkstoreOptions& options, const Uuid& uuid) {
   auto origin = identify(options.origin);
   if (!origin.ok()) return origin.status().with_context("origin");
+  CSNAP_TRY(check_origin(options));
   const bool there = exists(options.store);
   CSNAP_TRY(check_size_option(options, there));
 
