@@ -130,8 +130,6 @@ void Checkpointer::write_superblocks(int step) {
   IoRequest request;
   if (step % 2 == 0) {
     const BlockAddress address = step == 0 ? kSuperblockA : kSuperblockB;
-    // The epoch and holder are those of now; the rest is as of the checkpoint.
-    superblock_.clean = false;
     encode_superblock(superblock_, address, superblock_block_.span());
     request = {IoKind::write, address.value * kBlockSize, superblock_block_.span(), {}};
   }
