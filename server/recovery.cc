@@ -93,7 +93,7 @@ class Replay {
         return {};
       }));
     }
-    CSNAP_ASSIGN(out_.state, StoreState::load(metadata_, base, std::move(cache)));
+    CSNAP_ASSIGN(out_.state, StoreState::load(base, std::move(cache)));
     StoreState& state = *out_.state;
     state.superblock().epoch = out_.on_disk.epoch;
     state.superblock().holder = out_.on_disk.holder;

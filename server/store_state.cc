@@ -27,7 +27,7 @@ StoreState::StoreState(const Superblock& superblock, std::unique_ptr<BlockCache>
           superblock_),
       clients_(ClientTable::capacity_of(superblock)) {}
 
-Result<std::unique_ptr<StoreState>> StoreState::load(Device&, const Superblock& superblock,
+Result<std::unique_ptr<StoreState>> StoreState::load(const Superblock& superblock,
                                                      std::unique_ptr<BlockCache> cache) {
   std::unique_ptr<StoreState> state(new StoreState(superblock, std::move(cache)));
   CSNAP_TRY(state->with_blocks([&]() -> Status {

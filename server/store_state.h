@@ -25,7 +25,7 @@ namespace csnap {
 class StoreState {
  public:
   // The tables are read from the cache or the disk. Blocks.
-  static Result<std::unique_ptr<StoreState>> load(Device& metadata, const Superblock& superblock,
+  static Result<std::unique_ptr<StoreState>> load(const Superblock& superblock,
                                                   std::unique_ptr<BlockCache> cache);
 
   // Makes sure that records which must not be cut apart can be applied one after another, if

@@ -5,18 +5,6 @@
 namespace csnap {
 namespace {
 
-wire::SnapshotReadReply read_chunks(ServiceRig& rig, ConnectionId c, std::uint64_t start,
-                                    std::uint64_t count) {
-  rig.send(c, wire::MESSAGE_SNAPSHOT_READ, with_range<wire::SnapshotRead>(start, count));
-  return rig.expect(c, wire::MESSAGE_SNAPSHOT_READ_REPLY).as<wire::SnapshotReadReply>();
-}
-
-wire::Welcome resume(ServiceRig& rig, ConnectionId c, wire::Hello hello) {
-  hello.set_resume(true);
-  rig.send(c, wire::MESSAGE_HELLO, hello);
-  return rig.expect(c, wire::MESSAGE_WELCOME).as<wire::Welcome>();
-}
-
 TEST_CASE("A session whose snapshot was deleted while it was away is evicted, and then over") {
   ServiceRig rig;
   const auto snapshot = rig.create("s");

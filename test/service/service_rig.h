@@ -121,4 +121,18 @@ Message with_range(std::uint64_t start, std::uint64_t count) {
   return message;
 }
 
+// Reads a snapshot and takes the answer.
+inline wire::SnapshotReadReply read_chunks(ServiceRig& rig, ConnectionId c, std::uint64_t start,
+                                           std::uint64_t count) {
+  rig.send(c, wire::MESSAGE_SNAPSHOT_READ, with_range<wire::SnapshotRead>(start, count));
+  return rig.expect(c, wire::MESSAGE_SNAPSHOT_READ_REPLY).as<wire::SnapshotReadReply>();
+}
+
+// Says hello again for a session of before.
+inline wire::Welcome resume(ServiceRig& rig, ConnectionId c, wire::Hello hello) {
+  hello.set_resume(true);
+  rig.send(c, wire::MESSAGE_HELLO, hello);
+  return rig.expect(c, wire::MESSAGE_WELCOME).as<wire::Welcome>();
+}
+
 }  // namespace csnap
