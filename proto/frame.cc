@@ -34,6 +34,7 @@ constexpr struct {
     {Code::io_error, wire::ERROR_IO},         {Code::unsupported, wire::ERROR_UNSUPPORTED},
     {Code::denied, wire::ERROR_DENIED},       {Code::unavailable, wire::ERROR_UNAVAILABLE},
     {Code::cancelled, wire::ERROR_CANCELLED}, {Code::internal, wire::ERROR_INTERNAL},
+    {Code::lost, wire::ERROR_LOST},
 };
 
 }  // namespace

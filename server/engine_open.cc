@@ -4,6 +4,7 @@
 
 #include "server/engine_impl.h"
 #include "server/recovery.h"
+#include "server/take_over.h"
 #include "store/aligned_buffer.h"
 
 namespace csnap {
@@ -30,26 +31,6 @@ Status check_devices(const EngineDevices& devices, const Superblock& superblock)
       .with_context(devices.store->name() + " is not the data device of this store");
 }
 
-// Writes the first record of this reign, over whatever a crash left at the head.
-// The commit before it may have been found whole without ever having been flushed (its server was
-// killed, not the power): from now on it is not the last one, and its data must be as safe as it
-// is.
-Status announce(Journal& journal, Device& metadata, Device& store, Epoch epoch) {
-  CSNAP_TRY(flush_sync(store));
-  std::vector<std::byte> records;
-  encode_record(ServerStarted{epoch}, records);
-  CommitContent content;
-  content.records = records;
-  Status outcome;
-  bool written = false;
-  journal.append(content, {}, [&](Status status) {
-    outcome = std::move(status);
-    written = true;
-  });
-  while (!written) metadata.wait();
-  return outcome;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::open(EngineDevices devices, EngineOptions options,
@@ -58,27 +39,18 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineDevices devices, EngineOption
   Device& metadata = impl->metadata_device();
   CSNAP_ASSIGN(const Superblock found, read_superblock(metadata));
   CSNAP_TRY(check_devices(impl->devices, found));
+  if (found.repairing)
+    return Status(Code::corrupt, metadata.name() +
+                                     ": a repair or restore of this store was begun and not "
+                                     "finished; run csnap-check --repair, or csnap-restore again");
   if (const Status damage = check_superblock_copies(metadata); !damage.ok())
     events.log(EngineEvents::Level::warning,
                damage.message() + "; the other copy is used and this one written anew");
   CSNAP_ASSIGN(Recovered recovered,
                recover(*impl->devices.store, metadata, impl->options.cache_bytes));
 
-  // The epoch goes up on disk before anything else: the homes and the tail stay as they are.
-  Superblock raised = recovered.on_disk;
-  raised.epoch = raised.epoch + 1;
-  raised.clean = false;
-  raised.holder = impl->options.holder.substr(0, kMaxHolder);
-  CSNAP_TRY(write_superblock(metadata, raised));
-  Superblock& live = recovered.state->superblock();
-  live.epoch = raised.epoch;
-  live.clean = false;
-  live.holder = raised.holder;
-
-  auto journal =
-      std::make_unique<Journal>(metadata, JournalLayout{raised.journal, raised.journal_blocks},
-                                raised.uuid, raised.epoch, raised.tail, recovered.head);
-  CSNAP_TRY(announce(*journal, metadata, *impl->devices.store, raised.epoch));
+  CSNAP_ASSIGN(auto journal,
+               take_over(*impl->devices.store, metadata, recovered, impl->options.holder, false));
   if (!recovered.on_disk.clean && recovered.commits > 0)
     events.log(EngineEvents::Level::info, "the store was not closed in order; replayed " +
                                               std::to_string(recovered.records) + " records of " +

@@ -50,7 +50,7 @@ class FinishWrite : public RangeOp {
     const Exception* e = mapping.find(bit);
     if (e && e->store == store) {
       // A request sent again whose answer was lost.
-    } else if (e && engine_.exclusive(*e, bit)) {
+    } else if (e && engine_.exclusive(*e, bit) && !is_lost(e->store)) {
       stale_ = true;
     } else if (e && (e->mask & engine_.undead)) {
       engine_.undead_waiters.push_back(when_it_happens());

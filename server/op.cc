@@ -29,6 +29,13 @@ void Op::wait_for_block(const Status& miss) {
       });
 }
 
+Status lost_data(ChunkRun run, const std::string& snapshot) {
+  return Status(Code::lost, "chunks " + std::to_string(run.start.value) + " to " +
+                                std::to_string(run.end().value - 1) + " of snapshot " + snapshot +
+                                " were lost to damage; overwriting whole chunks makes them "
+                                "readable again");
+}
+
 bool RangeOp::find_mapping(Mapping& mapping) {
   ChunkRun run = rest();
   if (!engine_.busy.empty()) {

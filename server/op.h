@@ -54,6 +54,9 @@ class Op : public std::enable_shared_from_this<Op> {
   bool silent_ = false;
 };
 
+// What is said to those who ask for data that repair found gone.
+Status lost_data(ChunkRun run, const std::string& snapshot);
+
 // An op on ranges of a client's volume, with a cursor that goes through them.
 class RangeOp : public Op {
  public:

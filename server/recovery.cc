@@ -97,6 +97,7 @@ class Replay {
     StoreState& state = *out_.state;
     state.superblock().epoch = out_.on_disk.epoch;
     state.superblock().holder = out_.on_disk.holder;
+    state.superblock().repairing = out_.on_disk.repairing;
     state.superblock().tail = out_.on_disk.tail;
     // Blocks for the tree must not be taken from where a later record puts data.
     for (const auto& [sequence, run] : survey_.exceptions)

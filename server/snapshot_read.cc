@@ -25,7 +25,10 @@ class SnapshotRead : public RangeOp {
       if (!snapshot) return fail(Engine::Impl::volume_deleted());
       Mapping mapping;
       if (!find_mapping(mapping)) return;
-      add_piece(mapping, mask_of_bit(snapshot->bit));
+      const ShareMask bit = mask_of_bit(snapshot->bit);
+      if (const Exception* e = mapping.find(bit); e && is_lost(e->store))
+        return fail(lost_data(mapping.chunks, snapshot->name));
+      add_piece(mapping, bit);
       move(mapping.chunks.count);
     }
     finish();

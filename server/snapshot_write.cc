@@ -46,16 +46,13 @@ class SnapshotWrite : public RangeOp {
     if (pending_ >= kChangesPerRequest) return false;
     ClientState* client = engine_.client(client_);
     const Snapshot* snapshot = client ? engine_.live_volume(*client) : nullptr;
-    if (!snapshot) {
-      error_ = Engine::Impl::volume_deleted();
-      if (pending_ == 0) fail(error_);
-      return false;
-    }
+    if (!snapshot) return give_up(Engine::Impl::volume_deleted());
     Mapping mapping;
     if (!find_mapping(mapping)) return false;
     const ShareMask bit = mask_of_bit(snapshot->bit);
     const Exception* e = mapping.find(bit);
-    if (e && engine_.exclusive(*e, bit)) return own(mapping.chunks, e->store);
+    const bool lost = e && is_lost(e->store);
+    if (e && !lost && engine_.exclusive(*e, bit)) return own(mapping.chunks, e->store);
     if (e && (e->mask & engine_.undead)) {
       // Shared with a snapshot whose deletion is not durable yet.
       engine_.undead_waiters.push_back(when_it_happens());
@@ -70,9 +67,18 @@ class SnapshotWrite : public RangeOp {
         return false;
       }
       // No room for a pool, or too many of them in use: a copy may still do.
+      if (lost) return give_up(placed);
     }
+    if (lost) return give_up(lost_data(mapping.chunks, snapshot->name));
     copy(mapping.chunks, e, snapshot->id, bit);
     return true;
+  }
+
+  // Fails once what is under way is through.
+  bool give_up(const Status& status) {
+    error_ = status;
+    if (pending_ == 0) fail(error_);
+    return false;
   }
 
   // The snapshot's own place: rewritable, or to be made so.

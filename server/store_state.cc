@@ -84,7 +84,7 @@ Status StoreState::prepare_clear(ChunkRun run, ShareMask bits) {
   for (Chunk at = run.start; at < run.end(); at = mapping.chunks.end()) {
     CSNAP_TRY(tree_.lookup(at, run.end() - at, mapping));
     for (unsigned i = 0; i < mapping.count; ++i)
-      if ((mapping.exceptions[i].mask & ~bits) == 0)
+      if ((mapping.exceptions[i].mask & ~bits) == 0 && !is_lost(mapping.exceptions[i].store))
         CSNAP_TRY(data_.prepare({mapping.exceptions[i].store, mapping.chunks.count}));
   }
   return tree_.prepare(run, ExceptionTree::Change::clear);
@@ -95,6 +95,7 @@ Status StoreState::clear_shares(ChunkRun run, ShareMask bits, std::vector<StoreR
   std::vector<StoreRun> gone;
   tree_.clear(run, bits, gone);
   for (const auto& store : gone) {
+    if (is_lost(store.start)) continue;
     CSNAP_TRY(data_.mark_free(store));
     superblock_.exceptions -= store.count;
     freed.push_back(store);

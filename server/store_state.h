@@ -40,6 +40,8 @@ class StoreState {
   Status validate(const Record& record);
   // Writes the tables into the cache where they changed: before a checkpoint.
   Status store_tables();
+  // For those who change the tables themselves and not by records: they must be written.
+  void tables_changed() { snapshots_changed_ = clients_changed_ = true; }
 
   Superblock& superblock() { return superblock_; }
   const Superblock& superblock() const { return superblock_; }

@@ -25,6 +25,8 @@ const char* code_name(Code code) {
       return "no_space";
     case Code::corrupt:
       return "corrupt";
+    case Code::lost:
+      return "lost";
     case Code::io_error:
       return "io_error";
     case Code::unsupported:

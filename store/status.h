@@ -25,6 +25,7 @@ enum class Code : std::uint8_t {
   stale,  // what it names existed once and never will again
   no_space,
   corrupt,      // bytes on disk or wire fail their checks
+  lost,         // was lost to damage; what is there instead says so for ever after
   io_error,     // the device said no
   unsupported,  // a feature or version that this build does not know
   denied,

@@ -99,7 +99,8 @@ void encode_superblock(const Superblock& superblock, BlockAddress address, Mutab
   auto& disk = view_as<SuperblockDisk>(out);
   std::memcpy(disk.magic, kSuperblockMagic, sizeof disk.magic);
   disk.version.set(superblock.version);
-  disk.flags.set(superblock.clean ? kSuperblockClean : 0);
+  disk.flags.set((superblock.clean ? kSuperblockClean : 0) |
+                 (superblock.repairing ? kSuperblockRepairing : 0));
   disk.compatible.set(superblock.compatible);
   disk.incompatible.set(superblock.incompatible);
   for (const FeatureName& feature : kIncompatibleFeatures)
@@ -144,6 +145,7 @@ Result<Superblock> decode_superblock(ConstBlock block, BlockAddress address) {
   s.incompatible = disk.incompatible.get();
   s.epoch = Epoch(disk.epoch.get());
   s.clean = (disk.flags.get() & kSuperblockClean) != 0;
+  s.repairing = (disk.flags.get() & kSuperblockRepairing) != 0;
   s.holder = decode_text(disk.holder, disk.holder_length.get());
   s.chunk_shift = disk.chunk_shift.get();
   s.origin_size = disk.origin_size.get();

@@ -95,13 +95,14 @@ Status check_superblock(const Superblock& s) {
   if (s.uuid.is_nil()) return bad("no UUID");
   if (s.data.chunk_shift != s.chunk_shift) return bad("two chunk sizes");
   CSNAP_TRY(check_space(s.data, "data"));
+  if (s.store_chunks() > kLostStore) return bad(std::to_string(s.store_chunks()) + " chunks");
   if (s.separate_metadata) {
     CSNAP_TRY(check_space(s.metadata, "metadata"));
     if (s.metadata.chunk_shift != kBlockShift) return bad("chunks on the metadata device");
     if (s.data.reserved <= kDataLabel.value) return bad("no room for the data label");
   }
   const SpaceLayout& meta = s.metadata_space();
-  if (s.origin_size == 0 || s.origin_chunks() > kMaxChunks)
+  if (s.origin_size == 0 || s.origin_chunks() > kMaxOriginChunks)
     return bad("an origin of " + std::to_string(s.origin_size) + " bytes");
   if (s.snapshot_blocks < kSnapshotBlocks)
     return bad(std::to_string(s.snapshot_blocks) + " blocks for the snapshot table");

@@ -17,6 +17,7 @@ inline constexpr char kSuperblockMagic[17] = "csnap snap store";
 
 // Flags.
 inline constexpr std::uint32_t kSuperblockClean = 1;
+inline constexpr std::uint32_t kSuperblockRepairing = 2;
 
 // Incompatible features: a build that does not know one must not touch the store. The names of
 // those in use are stored too, so that an older build can say what it lacks.

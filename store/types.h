@@ -54,6 +54,19 @@ inline constexpr unsigned kBlockShift = 12;
 inline constexpr unsigned kMinChunkShift = 12;           // 4 KiB
 inline constexpr unsigned kMaxChunkShift = 20;           // 1 MiB
 inline constexpr std::uint64_t kMaxChunks = 1ULL << 48;  // keys and addresses are 48 bits on disk
+// Of an origin: what is left of an address for lost_store().
+inline constexpr std::uint64_t kMaxOriginChunks = 1ULL << 47;
+
+// Where an exception lies whose data is lost: repair found it gone, and it must never read as the
+// origin. It takes no space. Neighbouring lost chunks lie at neighbouring "places", so that they
+// merge and split as any run does.
+inline constexpr std::uint64_t kLostStore = 1ULL << 47;  // places from here on are no places
+constexpr StoreChunk lost_store(Chunk chunk) {
+  return StoreChunk(kLostStore + chunk.value);
+}
+constexpr bool is_lost(StoreChunk place) {
+  return place.value >= kLostStore;
+}
 
 // A run of chunks, of a volume or of the store. count may be 0 only where a function says so.
 template <class Index>
