@@ -50,7 +50,9 @@ class MapperHost {
   virtual void opened(const SessionInfo& info) = 0;
   virtual void standing(const Standing& now) = 0;
   virtual void granted(std::span<const ChunkRun> unique) = 0;
-  virtual void learned(ChunkRun chunks, StoreChunk store, bool rewritable) = 0;
+  // crcs: empty, or one for each chunk, 0 where it has none.
+  virtual void learned(ChunkRun chunks, StoreChunk store, bool rewritable,
+                       std::span<const std::uint32_t> crcs) = 0;
   // Let no new I/O begin that relies on what is remembered; call drained() when the old has ended.
   virtual void drain() = 0;
   virtual void forget(bool unique, bool places) = 0;

@@ -6,6 +6,7 @@
 
 #include "client/mapper.h"
 #include "client/wire.h"
+#include "store/crc.h"
 
 namespace csnap {
 
@@ -271,7 +272,7 @@ void Mapper::on_read_reply(Request request, const Frame& frame) {
       read.on_origin.push_back(s.chunks);
     else
       read.in_store = true;
-    if (s.exclusive) host_.learned(s.chunks, s.store, s.rewritable);
+    if (s.exclusive) host_.learned(s.chunks, s.store, s.rewritable, s.crcs);
   }
   const std::uint64_t handle = next_handle_++;
   reads_.emplace(handle, std::move(read));
@@ -288,7 +289,7 @@ void Mapper::on_write_reply(Request request, const Frame& frame) {
   mapping.generation = standing_.write_generation;
   for (const WriteTarget& t : *targets) {
     if (!t.provisional)
-      host_.learned(t.chunks, t.store, true);
+      host_.learned(t.chunks, t.store, true, {});
     else if (mapping.handle == 0)
       mapping.handle = next_handle_++;
   }
@@ -299,7 +300,10 @@ void Mapper::on_write_reply(Request request, const Frame& frame) {
 
 void Mapper::on_finish_write_reply(Request request) {
   writes_.erase(request.write_handle);
-  for (const FinishedRun& run : request.runs) host_.learned(run.chunks, run.store, false);
+  for (FinishedRun& run : request.runs) {
+    for (std::uint32_t& crc : run.crcs) crc = stored_checksum(crc);
+    host_.learned(run.chunks, run.store, false, run.crcs);
+  }
   for (Done& done : request.done) done({});
   finish_evict();
 }

@@ -47,6 +47,8 @@ struct ReadSource {
   StoreChunk store;        // else
   bool exclusive = false;  // may be remembered
   bool rewritable = false;
+  // In the store: the CRC-32C of each chunk's data, 0 where it has none. Empty: none has one.
+  std::vector<std::uint32_t> crcs;
 };
 // What a snapshot read was granted. `handle` is the mapper's, to be given back with finish_read().
 struct ReadMapping {

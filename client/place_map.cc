@@ -15,9 +15,10 @@ std::optional<PlaceMap::Place> PlaceMap::find(Chunk chunk) const {
   std::shared_lock lock(shard.mutex);
   const auto it = shard.pages.find(page);
   if (it == shard.pages.end()) return std::nullopt;
-  const std::uint64_t place = it->second->places[chunk.value % kPageChunks];
+  const std::size_t at = chunk.value % kPageChunks;
+  const std::uint64_t place = it->second->places[at];
   if (place == 0) return std::nullopt;
-  return Place{StoreChunk(place >> 2), (place & 2) != 0};
+  return Place{StoreChunk(place >> 2), (place & 2) != 0, it->second->crcs[at]};
 }
 
 PlaceMap::Page& PlaceMap::page_for_update(Shard& shard, std::uint64_t page) {
@@ -28,7 +29,8 @@ PlaceMap::Page& PlaceMap::page_for_update(Shard& shard, std::uint64_t page) {
   return *shard.pages.emplace(page, std::make_unique<Page>()).first->second;
 }
 
-void PlaceMap::learn(ChunkRun run, StoreChunk store, bool rewritable) {
+void PlaceMap::learn(ChunkRun run, StoreChunk store, bool rewritable,
+                     std::span<const std::uint32_t> crcs) {
   std::uint64_t at = run.start.value;
   while (at < run.end().value) {
     const std::uint64_t page = at / kPageChunks;
@@ -37,8 +39,9 @@ void PlaceMap::learn(ChunkRun run, StoreChunk store, bool rewritable) {
     std::lock_guard lock(shard.mutex);
     Page& p = page_for_update(shard, page);
     for (; at < end; ++at) {
-      const std::uint64_t place = store.value + (at - run.start.value);
-      p.places[at % kPageChunks] = place << 2 | (rewritable ? 2u : 0u) | 1;
+      const std::uint64_t i = at - run.start.value;
+      p.places[at % kPageChunks] = (store.value + i) << 2 | (rewritable ? 2u : 0u) | 1;
+      p.crcs[at % kPageChunks] = crcs.empty() ? 0 : crcs[i];
     }
   }
 }

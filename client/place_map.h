@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <shared_mutex>
+#include <span>
 #include <unordered_map>
 
 #include "store/types.h"
@@ -23,13 +24,14 @@ class PlaceMap {
   struct Place {
     StoreChunk store;
     bool rewritable = false;
+    std::uint32_t crc = 0;  // of its data, or none
   };
 
   explicit PlaceMap(std::size_t bytes);
 
   std::optional<Place> find(Chunk chunk) const;
-  // The chunks of the run lie in order from `store` on.
-  void learn(ChunkRun run, StoreChunk store, bool rewritable);
+  // The chunks of the run lie in order from `store` on. crcs: empty, or one for each.
+  void learn(ChunkRun run, StoreChunk store, bool rewritable, std::span<const std::uint32_t> crcs);
   void clear();
 
  private:
@@ -38,6 +40,7 @@ class PlaceMap {
   // A place: store chunk << 2 | rewritable << 1 | 1; 0 is none.
   struct Page {
     std::array<std::uint64_t, kPageChunks> places{};
+    std::array<std::uint32_t, kPageChunks> crcs{};
   };
   struct Shard {
     mutable std::shared_mutex mutex;

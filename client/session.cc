@@ -138,8 +138,9 @@ void VolumeSession::granted(std::span<const ChunkRun> unique) {
   for (const ChunkRun& run : unique) state_.unique->set(run);
 }
 
-void VolumeSession::learned(ChunkRun chunks, StoreChunk store, bool rewritable) {
-  state_.places.learn(chunks, store, rewritable);
+void VolumeSession::learned(ChunkRun chunks, StoreChunk store, bool rewritable,
+                            std::span<const std::uint32_t> crcs) {
+  state_.places.learn(chunks, store, rewritable, crcs);
 }
 
 void VolumeSession::drain() {

@@ -49,7 +49,8 @@ class VolumeSession : private MapperHost {
   void opened(const SessionInfo& info) override;
   void standing(const Standing& now) override;
   void granted(std::span<const ChunkRun> unique) override;
-  void learned(ChunkRun chunks, StoreChunk store, bool rewritable) override;
+  void learned(ChunkRun chunks, StoreChunk store, bool rewritable,
+               std::span<const std::uint32_t> crcs) override;
   void drain() override;
   void forget(bool unique, bool places) override;
   void reopen() override;

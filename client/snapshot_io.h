@@ -4,6 +4,7 @@
 // provisional place first, which becomes the content when their data is there.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "client/chunk_locks.h"
@@ -39,15 +40,25 @@ class SnapshotIo : public VolumeIo {
     std::size_t length;
   };
 
+  // A chunk whose data did not have the checksum that the server said it has.
+  struct Mismatch {
+    Chunk chunk;
+    StoreChunk store;
+    std::uint32_t crc = 0;
+    bool operator==(const Mismatch&) const = default;
+  };
+
   // snapshot_read.cc
-  bool remembered(std::uint64_t start, std::size_t length, bool rewritable,
-                  std::vector<Span>& spans) const;
+  bool remembered(ChunkRun run, std::vector<ReadSource>& sources) const;
   Result<bool> read_remembered(std::uint64_t start, std::span<std::byte> into);
-  Result<bool> read_asked(std::uint64_t start, std::span<std::byte> into);
-  Status read_sources(const ReadMapping& mapping, std::uint64_t start, std::span<std::byte> into);
+  Result<bool> read_asked(std::uint64_t start, std::span<std::byte> into,
+                          std::optional<Mismatch>& mismatch);
+  Result<std::optional<Mismatch>> read_sources(const std::vector<ReadSource>& sources,
+                                               std::uint64_t start, std::span<std::byte> into);
 
   // snapshot_write.cc
   bool places_known(const Write& write) const;
+  bool rewritable_spans(std::uint64_t start, std::size_t length, std::vector<Span>& spans) const;
   Status get_places(Write& write);
   bool covers_whole(const Write& write, Chunk c) const;
   Status get_rewritable(const std::vector<ChunkRun>& chunks);

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reading a snapshot. Chunks that have a checksum are read whole and compared before anything of
+// them is delivered. One that differs was rewritten since we were told its checksum, or is damaged:
+// the server is asked again, and a checksum that it repeats is the truth.
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -6,6 +9,7 @@
 
 #include "client/io_batch.h"
 #include "client/snapshot_io.h"
+#include "store/crc.h"
 
 namespace csnap {
 
@@ -15,54 +19,103 @@ SnapshotIo::SnapshotIo(const VolumeParts& parts)
       store_(*parts.store),
       flusher_(store_) {}
 
-// Where the range lies on the store device, if all of it is known; neighbours merged.
-bool SnapshotIo::remembered(std::uint64_t start, std::size_t length, bool rewritable,
-                            std::vector<Span>& spans) const {
-  const std::uint64_t end = start + length;
-  const ChunkRun run = chunks_of(start, length);
+// Where the chunks lie, if all of them are known; neighbours merged.
+bool SnapshotIo::remembered(ChunkRun run, std::vector<ReadSource>& sources) const {
   for (Chunk c = run.start; c < run.end(); ++c) {
     const auto place = state_.places.find(c);
-    if (!place || (rewritable && !place->rewritable)) return false;
-    const std::uint64_t from = std::max(start, start_of(c));
-    const auto bytes = static_cast<std::size_t>(std::min(end, start_of(c + 1)) - from);
-    const std::uint64_t offset = place->store.value * info_.chunk_size + (from - start_of(c));
-    if (!spans.empty() && spans.back().offset + spans.back().length == offset)
-      spans.back().length += bytes;
-    else
-      spans.push_back({offset, from, bytes});
+    if (!place) return false;
+    if (sources.empty() || sources.back().store + sources.back().chunks.count != place->store)
+      sources.push_back({{c, 0}, false, place->store, true, place->rewritable, {}});
+    ReadSource& last = sources.back();
+    ++last.chunks.count;
+    if (place->crc == 0 && last.crcs.empty()) continue;
+    last.crcs.resize(last.chunks.count);
+    last.crcs.back() = place->crc;
   }
   return true;
 }
 
-// false: not all of it is remembered, or it may not be delivered.
-Result<bool> SnapshotIo::read_remembered(std::uint64_t start, std::span<std::byte> into) {
-  const Gate::Pass pass = state_.reads.enter(start, into.size());
-  if (!pass) return state_.gone();
-  const std::uint64_t generation = state_.read_generation();
-  std::vector<Span> spans;
-  if (!remembered(start, into.size(), false, spans)) return false;
-  CSNAP_ASSIGN(auto queue, store_.take());
-  IoBatch batch(std::move(queue));
-  for (const Span& s : spans) batch.read(s.offset, into.subspan(s.from - start, s.length));
-  CSNAP_TRY(batch.wait());
-  return state_.may_deliver(generation);
+namespace {
+
+// A piece of a read: bytes of neighbouring chunks, in one transfer.
+struct Piece {
+  const ReadSource* source = nullptr;
+  Chunk first;                   // of the chunks it reads
+  std::span<std::byte> into;     // where the bytes asked for belong
+  std::span<std::byte> read_to;  // the same, or `whole`
+  std::uint64_t from = 0;        // bytes from the start of the first chunk
+  BounceBuffer whole;            // of a chunk of which only a part is asked for
+};
+
+std::uint32_t checksum_of(const ReadSource& source, Chunk c) {
+  return source.crcs.empty() ? 0 : source.crcs[c - source.chunks.start];
 }
 
-Status SnapshotIo::read_sources(const ReadMapping& mapping, std::uint64_t start,
-                                std::span<std::byte> into) {
-  std::optional<IoBatch> origin, store;
+// Cuts [start, start + into.size()) of the source so that chunks with a checksum are read whole.
+void cut(const ReadSource& source, std::uint64_t chunk_size, std::uint64_t start,
+         std::span<std::byte> into, std::vector<Piece>& pieces) {
   const std::uint64_t end = start + into.size();
-  for (const ReadSource& s : mapping.sources) {
+  bool joins = false;  // the piece before, which is no part of a chunk
+  const Chunk first(start / chunk_size);
+  for (Chunk c = first; c.value * chunk_size < end; ++c) {
+    const std::uint64_t from = std::max(start, c.value * chunk_size);
+    const std::uint64_t to = std::min(end, (c.value + 1) * chunk_size);
+    const auto part = into.subspan(from - start, to - from);
+    if (part.size() < chunk_size && checksum_of(source, c) != 0) {
+      Piece piece{&source, c, part, {}, from - c.value * chunk_size, BounceBuffer(chunk_size)};
+      piece.read_to = piece.whole.first(chunk_size);
+      pieces.push_back(std::move(piece));
+      joins = false;
+    } else if (joins) {
+      Piece& last = pieces.back();
+      last.into = last.read_to = {last.into.data(), last.into.size() + part.size()};
+    } else {
+      pieces.push_back({&source, c, part, part, from - c.value * chunk_size, {}});
+      joins = true;
+    }
+  }
+}
+
+// The first chunk of the piece whose data is not what its checksum says.
+std::optional<Chunk> find_mismatch(const Piece& piece, std::uint64_t chunk_size) {
+  const bool whole = piece.read_to.data() != piece.into.data();
+  if (piece.source->crcs.empty()) return std::nullopt;
+  Chunk c = piece.first;
+  // A part in front has no checksum, or it would have been read whole.
+  std::size_t at = !whole && piece.from != 0 ? chunk_size - piece.from : 0;
+  if (at != 0) ++c;
+  for (; at + chunk_size <= piece.read_to.size(); at += chunk_size, ++c) {
+    const std::uint32_t expected = checksum_of(*piece.source, c);
+    if (expected != 0 && stored_checksum(crc32c(piece.read_to.subspan(at, chunk_size))) != expected)
+      return c;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+// ok, and what was not as its checksum says; or the failure of a device.
+Result<std::optional<SnapshotIo::Mismatch>> SnapshotIo::read_sources(
+    const std::vector<ReadSource>& sources, std::uint64_t start, std::span<std::byte> into) {
+  std::vector<Piece> pieces;
+  const std::uint64_t end = start + into.size();
+  for (const ReadSource& s : sources) {
     const std::uint64_t from = std::max(start, start_of(s.chunks.start));
     const std::uint64_t to = std::min(end, start_of(s.chunks.end()));
+    cut(s, info_.chunk_size, from, into.subspan(from - start, to - from), pieces);
+  }
+  std::optional<IoBatch> origin, store;
+  for (const Piece& piece : pieces) {
+    const ReadSource& s = *piece.source;
     auto& batch = s.on_origin ? origin : store;
     if (!batch) {
       CSNAP_ASSIGN(auto queue, (s.on_origin ? origin_ : store_).take());
       batch.emplace(std::move(queue));
     }
-    const std::uint64_t device_offset =
-        s.on_origin ? from : s.store.value * info_.chunk_size + (from - start_of(s.chunks.start));
-    batch->read(device_offset, into.subspan(from - start, to - from));
+    const std::uint64_t chunk =
+        s.on_origin ? piece.first.value : s.store.value + (piece.first - s.chunks.start);
+    const bool whole = piece.read_to.data() != piece.into.data();
+    batch->read(chunk * info_.chunk_size + (whole ? 0 : piece.from), piece.read_to);
   }
   if (origin) origin->kick();
   Status status = store ? store->wait() : Status();
@@ -70,17 +123,48 @@ Status SnapshotIo::read_sources(const ReadMapping& mapping, std::uint64_t start,
     Status of_origin = origin->wait();
     if (status.ok()) status = std::move(of_origin);
   }
-  return status;
+  CSNAP_TRY(std::move(status));
+  for (const Piece& piece : pieces) {
+    const ReadSource& s = *piece.source;
+    if (const auto c = find_mismatch(piece, info_.chunk_size))
+      return std::optional(Mismatch{*c, s.store + (*c - s.chunks.start), checksum_of(s, *c)});
+    if (piece.read_to.data() != piece.into.data())
+      std::memcpy(piece.into.data(), piece.read_to.data() + piece.from, piece.into.size());
+  }
+  return std::optional<Mismatch>();
 }
 
-// false: what was read may not be delivered.
-Result<bool> SnapshotIo::read_asked(std::uint64_t start, std::span<std::byte> into) {
+// false: not all of it is remembered, or not as it is now, or it may not be delivered.
+Result<bool> SnapshotIo::read_remembered(std::uint64_t start, std::span<std::byte> into) {
+  const Gate::Pass pass = state_.reads.enter(start, into.size());
+  if (!pass) return state_.gone();
+  const std::uint64_t generation = state_.read_generation();
+  std::vector<ReadSource> sources;
+  if (!remembered(chunks_of(start, into.size()), sources)) return false;
+  CSNAP_ASSIGN(const auto mismatch, read_sources(sources, start, into));
+  return !mismatch && state_.may_deliver(generation);
+}
+
+// false: what was read may not be delivered, or is not what `mismatch` says it should be.
+Result<bool> SnapshotIo::read_asked(std::uint64_t start, std::span<std::byte> into,
+                                    std::optional<Mismatch>& mismatch) {
   CSNAP_ASSIGN(const ReadMapping mapping, session_.snapshot_read({chunks_of(start, into.size())}));
-  Status status = read_sources(mapping, start, into);
+  const auto read = read_sources(mapping.sources, start, into);
   const bool deliver = state_.may_deliver(mapping.generation);
   session_.finish_read(mapping.handle);
-  if (!status.ok()) return status;
-  return deliver;
+  if (!read.ok()) return read.status();
+  if (!deliver) return false;
+  if (!*read) return true;
+  const Mismatch found = **read;
+  if (mismatch != found) {
+    mismatch = found;
+    return false;
+  }
+  return Status(Code::corrupt, "chunk " + std::to_string(found.chunk.value) + " of " +
+                                   info_.volume_name + ": its data, chunk " +
+                                   std::to_string(found.store.value) +
+                                   " of the store, does not have the checksum that it was written "
+                                   "with; run csnap-check --data on the store");
 }
 
 Status SnapshotIo::read_window(std::uint64_t offset, std::span<std::byte> data) {
@@ -90,11 +174,12 @@ Status SnapshotIo::read_window(std::uint64_t offset, std::span<std::byte> data) 
   BounceBuffer buffer;
   if (!direct) buffer = BounceBuffer(length);
   const std::span<std::byte> into = direct ? data : buffer.first(length);
+  std::optional<Mismatch> mismatch;
   for (bool delivered = false; !delivered;) {
     CSNAP_TRY(state_.wait_lease());
     CSNAP_ASSIGN(delivered, read_remembered(start, into));
     if (!delivered) {
-      CSNAP_ASSIGN(delivered, read_asked(start, into));
+      CSNAP_ASSIGN(delivered, read_asked(start, into, mismatch));
     }
   }
   if (!direct) std::memcpy(data.data(), into.data() + (offset - start), data.size());

@@ -57,6 +57,25 @@ bool SnapshotIo::covers_whole(const Write& write, Chunk c) const {
          start_of(c + 1) <= info_.size;
 }
 
+// Where the range lies on the store device, if all of it may be rewritten; neighbours merged.
+bool SnapshotIo::rewritable_spans(std::uint64_t start, std::size_t length,
+                                  std::vector<Span>& spans) const {
+  const std::uint64_t end = start + length;
+  const ChunkRun run = chunks_of(start, length);
+  for (Chunk c = run.start; c < run.end(); ++c) {
+    const auto place = state_.places.find(c);
+    if (!place || !place->rewritable) return false;
+    const std::uint64_t from = std::max(start, start_of(c));
+    const auto bytes = static_cast<std::size_t>(std::min(end, start_of(c + 1)) - from);
+    const std::uint64_t offset = place->store.value * info_.chunk_size + (from - start_of(c));
+    if (!spans.empty() && spans.back().offset + spans.back().length == offset)
+      spans.back().length += bytes;
+    else
+      spans.push_back({offset, from, bytes});
+  }
+  return true;
+}
+
 // Makes the chunks of the write that have no place of their own rewritable, or writes them.
 Status SnapshotIo::get_places(Write& write) {
   const ChunkLocks::Hold hold(first_writes_, write.chunks);
@@ -184,7 +203,7 @@ Result<bool> SnapshotIo::when_rewritable(std::uint64_t offset, std::size_t lengt
       alone ? state_.writes.enter_alone(offset, length) : state_.writes.enter(offset, length);
   if (!pass) return state_.gone();
   std::vector<Span> spans;
-  if (!state_.lease_valid() || !remembered(offset, length, true, spans)) return false;
+  if (!state_.lease_valid() || !rewritable_spans(offset, length, spans)) return false;
   CSNAP_TRY(io(spans));
   return true;
 }

@@ -98,8 +98,13 @@ Result<std::vector<ReadSource>> sources_from_wire(const wire::SnapshotReadReply&
       s.store = StoreChunk(piece.store_chunk());
       s.exclusive = piece.exclusive();
       s.rewritable = piece.exclusive() && piece.rewritable();
+      if (piece.crcs_size() > 0) {
+        if (static_cast<std::uint64_t>(piece.crcs_size()) != piece.count())
+          return nonsense("checksums");
+        s.crcs.assign(piece.crcs().begin(), piece.crcs().end());
+      }
     }
-    sources.push_back(s);
+    sources.push_back(std::move(s));
   }
   if (!cover.complete()) return nonsense("pieces are missing");
   return sources;

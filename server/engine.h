@@ -36,6 +36,8 @@ struct ReadPiece {
   StoreChunk store;         // else
   bool exclusive = false;   // this place is this snapshot's alone: the client may remember it
   bool rewritable = false;  // and it may write there without asking
+  // In the store: the CRC-32C of each chunk's data, 0 where there is none. Empty: none has one.
+  std::vector<std::uint32_t> crcs;
 };
 struct ReadGrant {
   ReadId id = 0;

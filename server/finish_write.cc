@@ -3,6 +3,7 @@
 // snapshot's content. Somebody may have been faster: if the snapshot has a place of its own by
 // now, clients may know that one, and it stays; the writer is told to write again, there.
 #include "server/data_ops.h"
+#include "store/crc.h"
 
 namespace csnap {
 namespace {

@@ -46,6 +46,7 @@ void fill(const ReadGrant& grant, wire::SnapshotReadReply& out) {
     if (!piece.on_origin) p->set_store_chunk(piece.store.value);
     p->set_exclusive(piece.exclusive);
     p->set_rewritable(piece.rewritable);
+    p->mutable_crcs()->Add(piece.crcs.begin(), piece.crcs.end());
   }
 }
 

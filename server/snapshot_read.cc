@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A snapshot read is told, run by run, whether its data is in the store or still on the origin.
 // What is on the origin is locked against origin writes until the read is finished; no place in the
-// store that it was told of is used for anything else before.
+// store that it was told of is used for anything else before. Checksums go along, so that the
+// reader can tell bytes that rotted on the disk.
 #include "server/data_ops.h"
 
 namespace csnap {
@@ -28,7 +29,7 @@ class SnapshotRead : public RangeOp {
       const ShareMask bit = mask_of_bit(snapshot->bit);
       if (const Exception* e = mapping.find(bit); e && is_lost(e->store))
         return fail(lost_data(mapping.chunks, snapshot->name));
-      add_piece(mapping, bit);
+      if (!add_piece(mapping, bit)) return;
       move(mapping.chunks.count);
     }
     finish();
@@ -48,22 +49,42 @@ class SnapshotRead : public RangeOp {
     engine_.remove_op(shared_from_this(), client_);
   }
 
-  void add_piece(const Mapping& mapping, ShareMask bit) {
+  // false: it waits, or has failed.
+  bool add_piece(const Mapping& mapping, ShareMask bit) {
     ReadPiece piece;
     piece.chunks = mapping.chunks;
     if (const Exception* e = mapping.find(bit)) {
       piece.store = e->store;
       piece.exclusive = engine_.exclusive(*e, bit);
-      piece.rewritable = piece.exclusive && rewritable({e->store, mapping.chunks.count});
+      if (const Status found = find_checksums(piece); !found.ok()) {
+        if (found.code() == Code::need_block)
+          wait_for_block(found);
+        else
+          fail(found);
+        return false;
+      }
+      piece.rewritable = piece.exclusive && piece.crcs.empty();
     } else {
       piece.on_origin = true;
       engine_.locks.lock({client_, grant_.id}, piece.chunks);
     }
     auto& pieces = grant_.pieces;
     if (!pieces.empty() && continues(pieces.back(), piece))
-      pieces.back().chunks.count += piece.chunks.count;
+      append(pieces.back(), piece);
     else
-      pieces.push_back(piece);
+      pieces.push_back(std::move(piece));
+    return true;
+  }
+
+  Status find_checksums(ReadPiece& piece) {
+    piece.crcs.resize(piece.chunks.count);
+    bool any = false;
+    for (std::uint64_t i = 0; i < piece.chunks.count; ++i) {
+      CSNAP_ASSIGN(piece.crcs[i], engine_.state->checksums().get(piece.store + i));
+      any |= piece.crcs[i] != 0;
+    }
+    if (!any) piece.crcs.clear();
+    return {};
   }
 
   static bool continues(const ReadPiece& a, const ReadPiece& b) {
@@ -72,13 +93,13 @@ class SnapshotRead : public RangeOp {
            (a.on_origin || a.store + a.chunks.count == b.store);
   }
 
-  // A hint only: what is not in memory counts as no.
-  bool rewritable(StoreRun run) {
-    for (StoreChunk c = run.start; c < run.end(); ++c) {
-      const auto crc = engine_.state->checksums().get(c);
-      if (!crc.ok() || *crc != 0) return false;
+  static void append(ReadPiece& a, const ReadPiece& b) {
+    if (!a.crcs.empty() || !b.crcs.empty()) {
+      a.crcs.resize(a.chunks.count);
+      a.crcs.insert(a.crcs.end(), b.crcs.begin(), b.crcs.end());
+      a.crcs.resize(a.chunks.count + b.chunks.count);
     }
-    return true;
+    a.chunks.count += b.chunks.count;
   }
 
   Engine::ReadDone done_;

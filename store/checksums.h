@@ -22,10 +22,6 @@ inline std::uint64_t checksum_blocks_for(const Superblock& superblock) {
   return (chunks + kChecksumsPerBlock - 1) / kChecksumsPerBlock;
 }
 
-constexpr std::uint32_t stored_checksum(std::uint32_t crc) {
-  return crc == 0 ? 1 : crc;
-}
-
 class ChecksumTable {
  public:
   ChecksumTable(BlockCache& cache, Superblock& superblock);

@@ -12,4 +12,9 @@ std::uint32_t crc32c(std::span<const std::byte> data);
 // Continues: crc32c(a + b) == crc32c_extend(crc32c(a), b).
 std::uint32_t crc32c_extend(std::uint32_t crc, std::span<const std::byte> data);
 
+// How the checksum of a chunk's data is kept and sent, where 0 stands for none.
+constexpr std::uint32_t stored_checksum(std::uint32_t crc) {
+  return crc == 0 ? 1 : crc;
+}
+
 }  // namespace csnap

@@ -20,7 +20,8 @@ class RecordingHost : public MapperHost {
   void granted(std::span<const ChunkRun> runs) override {
     unique.insert(unique.end(), runs.begin(), runs.end());
   }
-  void learned(ChunkRun chunks, StoreChunk store, bool rewritable) override {
+  void learned(ChunkRun chunks, StoreChunk store, bool rewritable,
+               std::span<const std::uint32_t>) override {
     places.push_back({chunks, store, rewritable});
   }
   void drain() override { ++drains; }

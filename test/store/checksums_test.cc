@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/checksums.h"
 
+#include "store/crc.h"
+
 #include <map>
 #include <numeric>
 #include <random>
