@@ -28,7 +28,7 @@ void Engine::Impl::copy_and_commit(ChunkRun run, bool from_origin, StoreChunk fr
 
 void Engine::Impl::copy(ChunkRun run, bool from_origin, StoreChunk from, Build build,
                         std::function<void(Status)> finish) {
-  copier->add({run, from_origin, from,
+  copier->add({run, from_origin, from, false,
                [this, run, from_origin, from, build = std::move(build),
                 finish = std::move(finish)](Result<Copied> result) {
                  if (result.status().code() == Code::no_space && reclaim_pools()) {
@@ -51,6 +51,25 @@ void Engine::Impl::copy(ChunkRun run, bool from_origin, StoreChunk from, Build b
                                    finish(status);
                                  }});
                }});
+}
+
+void Engine::Impl::verify_and_commit(ChunkRun run, StoreChunk where,
+                                     std::function<Status(std::vector<Record>&)> build,
+                                     std::function<void(Status)> done) {
+  busy.acquire(run);
+  ++changes;
+  auto finish = [this, run, done = std::move(done)](const Status& status) {
+    release_busy(run);
+    --changes;
+    done(status);
+  };
+  CopyJob job{.chunks = run, .from_origin = false, .from = where, .verify_only = true, .done = {}};
+  job.done = [this, build = std::move(build),
+              finish = std::move(finish)](const Result<Copied>& result) mutable {
+    if (!result.ok()) return finish(result.status());
+    committer->add({std::move(build), std::move(finish)});
+  };
+  copier->add(std::move(job));
 }
 
 void Engine::Impl::commit_busy(ChunkRun run, std::function<Status(std::vector<Record>&)> build,

@@ -23,11 +23,13 @@ std::uint64_t source_of(const CopyJob& job) {
 
 bool in_order(const CopyJob& a, const CopyJob& b) {
   if (a.from_origin != b.from_origin) return a.from_origin;
+  if (a.verify_only != b.verify_only) return a.verify_only;
   return source_of(a) < source_of(b);
 }
 
 bool continues(const CopyJob& a, const CopyJob& b) {
-  return a.from_origin == b.from_origin && source_of(a) + a.chunks.count == source_of(b);
+  return a.from_origin == b.from_origin && a.verify_only == b.verify_only && !a.alone && !b.alone &&
+         source_of(a) + a.chunks.count == source_of(b);
 }
 
 }  // namespace
@@ -71,6 +73,10 @@ bool Copier::place(std::vector<CopyJob>& jobs, std::size_t& first, std::uint64_t
          (wanted + jobs[last].chunks.count) << shift <= kMaxTransfer)
     wanted += jobs[last++].chunks.count;
 
+  if (jobs[first].verify_only) {
+    queue(jobs, first, {}, wanted);
+    return true;
+  }
   Result<StoreRun> place = state_.data().reserve_chunks(wanted, leave);
   if (place.status().code() == Code::need_block) {
     waiting_for_block_ = true;
@@ -85,23 +91,31 @@ bool Copier::place(std::vector<CopyJob>& jobs, std::size_t& first, std::uint64_t
     jobs[first++].done(place.status());
     return true;
   }
+  queue(jobs, first, *place, place->count);
+  return true;
+}
+
+// Makes one transfer of `count` chunks of the jobs from `first` on.
+void Copier::queue(std::vector<CopyJob>& jobs, std::size_t& first, StoreRun to,
+                   std::uint64_t count) {
   auto transfer = std::make_shared<Transfer>();
   transfer->from_origin = jobs[first].from_origin;
+  transfer->verify_only = jobs[first].verify_only;
   transfer->from = source_of(jobs[first]);
-  transfer->to = *place;
-  for (std::uint64_t left = place->count; left > 0; ++first) {
+  transfer->count = count;
+  transfer->to = to;
+  for (std::uint64_t left = count; left > 0; ++first) {
     CopyJob& job = jobs[first];
     job.chunks.count = std::min(job.chunks.count, left);
     left -= job.chunks.count;
     transfer->jobs.push_back(std::move(job));
   }
   queued_.push_back(std::move(transfer));
-  return true;
 }
 
 void Copier::run_queue() {
   while (!queued_.empty()) {
-    const std::size_t bytes = queued_.front()->to.count << state_.superblock().chunk_shift;
+    const std::size_t bytes = queued_.front()->count << state_.superblock().chunk_shift;
     if (bytes > memory_left_) return;
     memory_left_ -= bytes;
     const TransferPtr t = std::move(queued_.front());
@@ -115,7 +129,7 @@ void Copier::run_queue() {
 void Copier::read(const TransferPtr& t) {
   const unsigned shift = state_.superblock().chunk_shift;
   Device& device = t->from_origin ? origin_ : store_;
-  std::span<std::byte> data = t->buffer.span().first(t->to.count << shift);
+  std::span<std::byte> data = t->buffer.span().first(t->count << shift);
   const std::uint64_t offset = t->from << shift;
   // The origin's last chunk may be cut short; what lies beyond it reads as zeros.
   const std::uint64_t limit =
@@ -124,55 +138,72 @@ void Copier::read(const TransferPtr& t) {
       offset < limit ? std::min<std::uint64_t>(data.size(), limit - offset) : 0;
   const std::uint64_t whole = there / device.alignment() * device.alignment();
   std::memset(data.data() + whole, 0, data.size() - whole);
-  device.submit({IoKind::read, offset, data.first(whole), [this, t](Status s) { write(t, s); }});
+  device.submit({IoKind::read, offset, data.first(whole), [this, t](Status s) { arrived(t, s); }});
 }
 
-void Copier::write(const TransferPtr& t, const Status& read_status) {
-  if (!read_status.ok())
-    return finish(t, read_status.with_context("copying chunks before they change"), {});
+void Copier::arrived(const TransferPtr& t, const Status& read_status) {
+  if (!read_status.ok()) return finish(t, read_status, {});
   const unsigned shift = state_.superblock().chunk_shift;
-  const std::span<std::byte> data = t->buffer.span().first(t->to.count << shift);
   std::vector<std::uint32_t> crcs;
-  crcs.reserve(t->to.count);
-  for (std::uint64_t i = 0; i < t->to.count; ++i)
-    crcs.push_back(stored_checksum(crc32c(data.subspan(i << shift, std::size_t{1} << shift))));
-  const Status sound = verify_source(*t, crcs);
-  if (!sound.ok()) return finish(t, sound, {});
-  store_.submit({IoKind::write, t->to.start.value << shift, data,
-                 [this, t, crcs = std::move(crcs)](Status s) mutable {
-                   finish(t, s.with_context("copying chunks before they change"), std::move(crcs));
-                 }});
+  crcs.reserve(t->count);
+  for (std::uint64_t i = 0; i < t->count; ++i)
+    crcs.push_back(
+        stored_checksum(crc32c(t->buffer.span().subspan(i << shift, std::size_t{1} << shift))));
+  if (t->from_origin)
+    write(t, std::move(crcs));
+  else
+    verify(t, std::move(crcs));
 }
 
 // A copy of a damaged chunk must not come out with a fresh, valid checksum.
-Status Copier::verify_source(const Transfer& t, const std::vector<std::uint32_t>& crcs) {
-  if (t.from_origin) return {};
-  for (std::uint64_t i = 0; i < t.to.count; ++i) {
-    const Result<std::uint32_t> known = state_.checksums().get(StoreChunk(t.from + i));
-    // Not in memory: whoever asked for the copy looked it up just before, so this is rare.
-    if (!known.ok() || *known == 0 || *known == crcs[i]) continue;
+void Copier::verify(const TransferPtr& t, std::vector<std::uint32_t> crcs) {
+  const Status sound = compare(*t, crcs);
+  if (sound.ok()) return write(t, std::move(crcs));
+  if (sound.code() != Code::need_block) return finish(t, sound, {});
+  state_.cache().fetch(BlockAddress(sound.detail()),
+                       [this, t, crcs = std::move(crcs)](const Status& s) mutable {
+                         if (!s.ok()) return finish(t, s, {});
+                         verify(t, std::move(crcs));
+                       });
+}
+
+Status Copier::compare(const Transfer& t, const std::vector<std::uint32_t>& crcs) {
+  for (std::uint64_t i = 0; i < t.count; ++i) {
+    CSNAP_ASSIGN(const std::uint32_t known, state_.checksums().get(StoreChunk(t.from + i)));
+    if (known == 0 || known == crcs[i]) continue;
     return Status(Code::corrupt, store_.name() + ": the data of store chunk " +
                                      std::to_string(t.from + i) +
-                                     " does not match its checksum; it was not copied");
+                                     " does not match its checksum; run csnap-check --data");
   }
   return {};
 }
 
+void Copier::write(const TransferPtr& t, std::vector<std::uint32_t> crcs) {
+  if (t->verify_only) return finish(t, {}, std::move(crcs));
+  const unsigned shift = state_.superblock().chunk_shift;
+  store_.submit(
+      {IoKind::write, t->to.start.value << shift, t->buffer.span().first(t->count << shift),
+       [this, t, crcs = std::move(crcs)](Status s) mutable { finish(t, s, std::move(crcs)); }});
+}
+
 void Copier::finish(const TransferPtr& t, const Status& status, std::vector<std::uint32_t> crcs) {
-  const std::size_t bytes = t->to.count << state_.superblock().chunk_shift;
+  const std::size_t bytes = t->count << state_.superblock().chunk_shift;
   give_buffer(std::move(t->buffer));
   memory_left_ += bytes;
   --transfers_;
-  if (status.ok()) copied_chunks_ += t->to.count;
-  if (!status.ok()) state_.data().unreserve(t->to);
+  if (status.ok() && !t->verify_only) copied_chunks_ += t->count;
+  if (!status.ok() && !t->verify_only) state_.data().unreserve(t->to);
   std::uint64_t at = 0;
   for (auto& job : t->jobs) {
     const std::uint64_t count = job.chunks.count;
     if (status.ok()) {
       const auto from = crcs.begin() + static_cast<long>(at);
       job.done(Copied{{t->to.start + at, count}, {from, from + static_cast<long>(count)}});
+    } else if (t->jobs.size() > 1) {
+      job.alone = true;
+      wanted_.push_back(std::move(job));
     } else {
-      job.done(status);
+      job.done(status.with_context("copying chunks before they change"));
     }
     at += count;
   }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies chunks to new places in the store. Requests collected during a turn are sorted, given
 // neighbouring places, and merged into transfers of up to 1 MiB; each transfer is one read and one
-// write. The checksum of every chunk is taken between the two.
+// write. The checksum of every chunk is taken between the two, and what comes from the store is
+// compared with the one it has. A transfer that fails is tried again job by job, so that one bad
+// sector is the error of those only who asked for it.
 //
 // Memory is bounded: transfers beyond it wait for one to finish.
 // Threading: the engine's thread. done() runs from start() or a device completion; until then the
@@ -31,9 +33,11 @@ struct CopyJob {
   ChunkRun chunks;          // at most kMaxRecordRun, and at most kMaxTransfer bytes
   bool from_origin = true;  // at the same place; otherwise from `from` on
   StoreChunk from;
+  bool verify_only = false;  // from the store: only compare the data with its checksums
   // A job may be cut to what could be placed in one piece: copied.store.count says how much of the
   // front was done. The rest is the caller's to ask for again.
   std::function<void(Result<Copied>)> done;
+  bool alone = false;  // the copier's own: it failed together with others
 };
 
 class Copier {
@@ -54,18 +58,23 @@ class Copier {
  private:
   struct Transfer {
     bool from_origin = true;
-    std::uint64_t from = 0;  // chunk, of the origin or of the store
-    StoreRun to;
-    std::vector<CopyJob> jobs;  // in order, their lengths sum to to.count
+    bool verify_only = false;
+    std::uint64_t from = 0;     // chunk, of the origin or of the store
+    std::uint64_t count = 0;    // chunks
+    StoreRun to;                // unless verify_only
+    std::vector<CopyJob> jobs;  // in order, their lengths sum to count
     AlignedBuffer buffer;
   };
   using TransferPtr = std::shared_ptr<Transfer>;
 
   bool place(std::vector<CopyJob>& jobs, std::size_t& first, std::uint64_t leave);
+  void queue(std::vector<CopyJob>& jobs, std::size_t& first, StoreRun to, std::uint64_t count);
   void run_queue();
   void read(const TransferPtr& t);
-  void write(const TransferPtr& t, const Status& read_status);
-  Status verify_source(const Transfer& t, const std::vector<std::uint32_t>& crcs);
+  void arrived(const TransferPtr& t, const Status& read_status);
+  void verify(const TransferPtr& t, std::vector<std::uint32_t> crcs);
+  Status compare(const Transfer& t, const std::vector<std::uint32_t>& crcs);
+  void write(const TransferPtr& t, std::vector<std::uint32_t> crcs);
   void finish(const TransferPtr& t, const Status& status, std::vector<std::uint32_t> crcs);
   AlignedBuffer take_buffer(std::size_t bytes);
   void give_buffer(AlignedBuffer buffer);

@@ -55,6 +55,10 @@ class Engine::Impl {
                        std::function<void(Status)> done);
   void copy(ChunkRun run, bool from_origin, StoreChunk from, Build build,
             std::function<void(Status)> finish);
+  // As copy_and_commit(), but the data stays where it is and is only compared with its checksums.
+  void verify_and_commit(ChunkRun run, StoreChunk where,
+                         std::function<Status(std::vector<Record>&)> build,
+                         std::function<void(Status)> done);
   // As copy_and_commit() without a copy.
   void commit_busy(ChunkRun run, std::function<Status(std::vector<Record>&)> build,
                    std::function<void(Status)> done);

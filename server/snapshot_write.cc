@@ -2,7 +2,7 @@
 // A snapshot write needs a place that is this snapshot's alone and may be rewritten:
 //   no exception             copy from the origin, exception with the own bit     -> look again
 //   shared with others       copy from the store, own bit leaves the old one      -> look again
-//   own, checksummed         void the checksum, in a commit after the one that added it
+//   own, checksummed         compare and void the checksum, in a commit after the one that added it
 //   own, rewritable          there
 // Whole chunks about to be overwritten are not copied: they get a provisional place, which
 // finish_write makes the snapshot's.
@@ -85,11 +85,15 @@ class SnapshotWrite : public RangeOp {
   bool own(ChunkRun run, StoreChunk store) {
     const auto first = engine_.state->checksums().get(store);
     if (!first.ok()) return wait_or_fail(first.status());
+    // What stays of a chunk that is written in part must be sound: its checksum goes.
+    const bool verify = *first != 0 && !overwrite_ && !is_fresh(store);
+    if (verify) run.count = std::min(run.count, engine_.copier->max_job_chunks());
     std::uint64_t count = 1;
     for (; count < run.count; ++count) {
       const auto crc = engine_.state->checksums().get(store + count);
       if (!crc.ok()) break;  // that one's turn comes
       if ((*crc == 0) != (*first == 0)) break;
+      if (*first != 0 && !overwrite_ && is_fresh(store + count) == verify) break;
     }
     if (*first == 0) {
       add_piece({{run.start, count}, store, false});
@@ -97,16 +101,24 @@ class SnapshotWrite : public RangeOp {
       again_ = true;
       ++pending_;
       const StoreRun places{store, count};
-      engine_.commit_busy(
-          {run.start, count},
-          [places](std::vector<Record>& records) -> Status {
-            records.push_back(DataMutable{places});
-            return {};
-          },
-          [this, self = shared_from_this()](const Status& status) { changed(status); });
+      auto build = [places](std::vector<Record>& records) -> Status {
+        records.push_back(DataMutable{places});
+        return {};
+      };
+      auto told = [this, self = shared_from_this()](const Status& status) { changed(status); };
+      if (verify)
+        engine_.verify_and_commit({run.start, count}, store, std::move(build), std::move(told));
+      else
+        engine_.commit_busy({run.start, count}, std::move(build), std::move(told));
     }
     move(count);
     return true;
+  }
+
+  // Copied by this very request.
+  bool is_fresh(StoreChunk place) const {
+    return std::any_of(fresh_.begin(), fresh_.end(),
+                       [&](const StoreRun& run) { return run.contains(place); });
   }
 
   bool wait_or_fail(const Status& status) {
@@ -149,8 +161,9 @@ class SnapshotWrite : public RangeOp {
     const bool had = shared != nullptr;
     engine_.copy_and_commit(
         run, !had, had ? shared->store : StoreChunk(),
-        [engine, run, had, snapshot, bit](const Copied& copied,
-                                          std::vector<Record>& records) -> Status {
+        [engine, run, had, snapshot, bit, this, self = shared_from_this()](
+            const Copied& copied, std::vector<Record>& records) -> Status {
+          fresh_.push_back(copied.store);
           if (!engine->state->snapshots().find_live(snapshot))
             return Engine::Impl::volume_deleted();
           if (had) records.push_back(SharesCleared{{run.start, copied.store.count}, bit});
@@ -196,6 +209,7 @@ class SnapshotWrite : public RangeOp {
   Engine::WriteDone done_;
   std::vector<WritePiece> pieces_;
   std::map<Chunk, StoreRun> provisional_;
+  std::vector<StoreRun> fresh_;
   bool again_ = false;
 };
 
