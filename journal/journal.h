@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -98,5 +99,20 @@ struct ScannedCommit {
 Result<JournalPosition> scan_journal(Device& device, JournalLayout layout, const Uuid& store,
                                      JournalPosition tail,
                                      const std::function<Status(const ScannedCommit&)>& visit);
+
+// A commit that lies behind the place where a scan ended.
+struct LaterCommit {
+  JournalPosition position;
+  Epoch epoch;
+};
+// One commit is in flight at a time, so a crash leaves nothing behind the commit that it tore. If
+// there is a commit with a higher sequence all the same, written in this epoch or later, then the
+// one at `head` was once whole and durable, and was damaged since. Returns the nearest such commit
+// behind `head` in the ring (its first block is whole; the rest was not looked at). at_least: the
+// epoch of the last commit that the scan found; what servers of before left behind is not looked
+// for. Blocks that cannot be read are passed over. Reads the ring from head to tail.
+Result<std::optional<LaterCommit>> find_later_commit(Device& device, JournalLayout layout,
+                                                     const Uuid& store, JournalPosition tail,
+                                                     JournalPosition head, Epoch at_least);
 
 }  // namespace csnap

@@ -11,18 +11,6 @@
 namespace csnap {
 namespace {
 
-// What a first look at the journal tells.
-struct Survey {
-  std::optional<JournalPosition> last;      // the last whole commit
-  std::vector<ExceptionAdded> last_copies;  // its data may not have made it
-  Sequence last_completes;                  // the checkpoint that it makes whole, or 0
-  JournalPosition head;
-  // Newest checkpoint that is whole in the journal, and the one before it, should the last commit
-  // turn out to be none.
-  std::optional<Superblock> checkpoint, previous_checkpoint;
-  std::vector<std::pair<Sequence, StoreRun>> exceptions;  // that any commit adds
-};
-
 Result<std::vector<Record>> records_of(const ScannedCommit& commit) {
   std::vector<Record> records;
   std::span<const std::byte> bytes = commit.records;
@@ -31,28 +19,6 @@ Result<std::vector<Record>> records_of(const ScannedCommit& commit) {
     records.push_back(std::move(record));
   }
   return records;
-}
-
-Status survey_commit(const ScannedCommit& commit, Survey& survey) {
-  survey.last = commit.position;
-  survey.last_copies.clear();
-  survey.last_completes = {};
-  CSNAP_ASSIGN(const std::vector<Record> records, records_of(commit));
-  for (const auto& record : records) {
-    const auto* added = std::get_if<ExceptionAdded>(&record);
-    if (!added) continue;
-    survey.last_copies.push_back(*added);
-    survey.exceptions.emplace_back(commit.position.sequence,
-                                   StoreRun{added->store, added->crcs.size()});
-  }
-  if (!commit.checkpoint_complete) return {};
-  for (const auto& image : commit.images) {
-    if (image.home != kSuperblockA) continue;
-    CSNAP_ASSIGN(Superblock superblock, decode_superblock(image.content, kSuperblockA));
-    survey.previous_checkpoint = std::exchange(survey.checkpoint, std::move(superblock));
-    survey.last_completes = commit.checkpoint;
-  }
-  return {};
 }
 
 Result<bool> data_made_it(Device& store, const std::vector<ExceptionAdded>& copies,
@@ -75,102 +41,176 @@ Result<bool> data_made_it(Device& store, const std::vector<ExceptionAdded>& copi
   return true;
 }
 
-class Replay {
- public:
-  Replay(Device& metadata, Recovered& out, const Survey& survey, std::size_t cache_bytes)
-      : metadata_(metadata), out_(out), survey_(survey), cache_bytes_(cache_bytes) {}
-
-  Status run() {
-    const Superblock& base = survey_.checkpoint ? *survey_.checkpoint : out_.on_disk;
-    base_ = base.checkpoint;
-    JournalLayout layout{out_.on_disk.journal, out_.on_disk.journal_blocks};
-    auto cache = std::make_unique<BlockCache>(metadata_, base.uuid, cache_bytes_);
-    if (survey_.checkpoint) {
-      CSNAP_TRY(scan_up_to_head(layout, [&](const ScannedCommit& commit) -> Status {
-        if (commit.checkpoint != base_) return {};
-        for (const auto& image : commit.images)
-          if (image.home != kSuperblockA) cache->install(image.home, image.content);
-        return {};
-      }));
-    }
-    CSNAP_ASSIGN(out_.state, StoreState::load(base, std::move(cache)));
-    StoreState& state = *out_.state;
-    state.superblock().epoch = out_.on_disk.epoch;
-    state.superblock().holder = out_.on_disk.holder;
-    state.superblock().repairing = out_.on_disk.repairing;
-    state.superblock().tail = out_.on_disk.tail;
-    // Blocks for the tree must not be taken from where a later record puts data.
-    for (const auto& [sequence, run] : survey_.exceptions)
-      if (in_play(sequence)) state.data().hold(run);
-    return scan_up_to_head(layout, [&](const ScannedCommit& commit) {
-      return in_play(commit.position.sequence) ? replay(commit) : Status();
-    });
-  }
-
- private:
-  bool in_play(Sequence sequence) const {
-    return sequence > base_ && sequence < survey_.head.sequence;
-  }
-
-  Status scan_up_to_head(const JournalLayout& layout,
-                         const std::function<Status(const ScannedCommit&)>& visit) {
-    const auto scanned = scan_journal(
-        metadata_, layout, out_.on_disk.uuid, out_.on_disk.tail, [&](const ScannedCommit& commit) {
-          return commit.position.sequence < survey_.head.sequence ? visit(commit) : Status();
-        });
-    return scanned.ok() ? Status() : scanned.status();
-  }
-
-  Status replay(const ScannedCommit& commit) {
-    CSNAP_ASSIGN(const std::vector<Record> records, records_of(commit));
-    StoreState& state = *out_.state;
-    for (const auto& record : records) {
-      const Status valid = state.with_blocks([&] { return state.validate(record); });
-      const Status applied =
-          !valid.ok() ? valid : state.with_blocks([&] { return state.apply(record, out_.freed); });
-      if (!applied.ok())
-        return applied.with_context("replaying commit " +
-                                    std::to_string(commit.position.sequence.value) + ", " +
-                                    to_string(record));
-      if (const auto* added = std::get_if<ExceptionAdded>(&record))
-        state.data().unhold({added->store, added->crcs.size()});
-      ++out_.records;
-    }
-    ++out_.commits;
-    state.cache().trim();
-    return {};
-  }
-
-  Device& metadata_;
-  Recovered& out_;
-  const Survey& survey_;
-  std::size_t cache_bytes_;
-  Sequence base_;
-};
+std::string place(JournalPosition at) {
+  return "commit " + std::to_string(at.sequence.value) + " (block " + std::to_string(at.block) +
+         " of the ring)";
+}
 
 }  // namespace
 
-Result<Recovered> recover(Device& store, Device& metadata, std::size_t cache_bytes) {
-  Recovered out;
-  CSNAP_ASSIGN(out.on_disk, read_superblock(metadata));
-  const JournalLayout layout{out.on_disk.journal, out.on_disk.journal_blocks};
-  Survey survey;
-  CSNAP_ASSIGN(survey.head, scan_journal(metadata, layout, out.on_disk.uuid, out.on_disk.tail,
-                                         [&](const ScannedCommit& commit) {
-                                           return survey_commit(commit, survey);
-                                         }));
-  if (survey.last) {
-    CSNAP_ASSIGN(const bool whole,
-                 data_made_it(store, survey.last_copies, out.on_disk.chunk_shift));
-    if (!whole) {
-      survey.head = *survey.last;
-      if (survey.last_completes.value != 0)
-        survey.checkpoint = std::move(survey.previous_checkpoint);
-    }
+Recovery::Recovery(Device& store, Device& metadata, const Superblock& on_disk)
+    : store_(store), metadata_(metadata) {
+  out_.on_disk = on_disk;
+  out_.head = on_disk.tail;
+}
+
+Result<Recovery> Recovery::survey(Device& store, Device& metadata, const Superblock& on_disk) {
+  Recovery self(store, metadata, on_disk);
+  const Status scanned =
+      self.scan([&](const ScannedCommit& commit) { return self.survey_commit(commit); }, nullptr);
+  CSNAP_TRY(self.find_damage(scanned));
+  // A commit with another one behind it was durable, data and all.
+  if (self.last_ && !self.damage_) CSNAP_TRY(self.judge_last());
+  return self;
+}
+
+Status Recovery::scan(const std::function<Status(const ScannedCommit&)>& visit,
+                      JournalPosition* end) {
+  CSNAP_ASSIGN(const JournalPosition head,
+               scan_journal(metadata_, {out_.on_disk.journal, out_.on_disk.journal_blocks},
+                            out_.on_disk.uuid, out_.on_disk.tail, visit));
+  if (end) *end = head;
+  return {};
+}
+
+Status Recovery::survey_commit(const ScannedCommit& commit) {
+  CSNAP_ASSIGN(const std::vector<Record> records, records_of(commit));
+  std::optional<Superblock> complete;
+  if (commit.checkpoint_complete)
+    for (const auto& image : commit.images)
+      if (image.home == kSuperblockA) {
+        CSNAP_ASSIGN(complete, decode_superblock(image.content, kSuperblockA));
+      }
+  last_ = commit.position;
+  last_epoch_ = commit.epoch;
+  last_copies_.clear();
+  last_completes_ = {};
+  for (const auto& record : records) {
+    const auto* added = std::get_if<ExceptionAdded>(&record);
+    if (!added) continue;
+    last_copies_.push_back(*added);
+    exceptions_.emplace_back(commit.position.sequence, StoreRun{added->store, added->crcs.size()});
   }
-  CSNAP_TRY(Replay(metadata, out, survey, cache_bytes).run());
-  out.head = survey.head;
-  return out;
+  if (complete) {
+    previous_checkpoint_ = std::exchange(checkpoint_, std::move(complete));
+    last_completes_ = commit.checkpoint;
+  }
+  out_.head = {(commit.position.block + commit.blocks) % out_.on_disk.journal_blocks,
+               commit.position.sequence + 1};
+  return {};
+}
+
+Status Recovery::find_damage(const Status& scanned) {
+  if (!scanned.ok()) {
+    damage_ = {out_.head, scanned.code(), scanned.message(), {}};
+    return {};
+  }
+  // Nobody writes a commit after having said that all is home.
+  if (out_.on_disk.clean && !last_) return {};
+  CSNAP_ASSIGN(const auto later,
+               find_later_commit(metadata_, {out_.on_disk.journal, out_.on_disk.journal_blocks},
+                                 out_.on_disk.uuid, out_.on_disk.tail, out_.head, last_epoch_));
+  if (!later) return {};
+  damage_ = {out_.head, Code::corrupt,
+             "the journal is damaged at " + place(out_.head) + ": it is not there, but " +
+                 place(later->position) + " is, which was written after it",
+             later};
+  return {};
+}
+
+// Did the data of the last commit reach the disk? If not, that commit never was.
+Status Recovery::judge_last() {
+  const auto whole = data_made_it(store_, last_copies_, out_.on_disk.chunk_shift);
+  if (!whole.ok()) {
+    data_unread_ = whole.status();
+    return {};
+  }
+  if (*whole) return {};
+  out_.head = *last_;
+  if (last_completes_.value != 0) checkpoint_ = std::move(previous_checkpoint_);
+  return {};
+}
+
+Status Recovery::scan_to_head(const std::function<Status(const ScannedCommit&)>& visit) {
+  // What lies behind a damaged commit is not wanted, nor what is wrong with it.
+  Status visited;
+  const Status scanned = scan(
+      [&](const ScannedCommit& commit) -> Status {
+        if (commit.position.sequence < out_.head.sequence) visited = visit(commit);
+        return visited;
+      },
+      nullptr);
+  return visited.ok() && damage_ ? Status() : scanned;
+}
+
+Status Recovery::load(std::size_t cache_bytes, std::vector<TableFault>* faults) {
+  const Superblock& base = checkpoint_ ? *checkpoint_ : out_.on_disk;
+  base_ = base.checkpoint;
+  auto cache = std::make_unique<BlockCache>(metadata_, base.uuid, cache_bytes);
+  if (checkpoint_) {
+    CSNAP_TRY(scan_to_head([&](const ScannedCommit& commit) -> Status {
+      if (commit.checkpoint != base_) return {};
+      for (const auto& image : commit.images)
+        if (image.home != kSuperblockA) cache->install(image.home, image.content);
+      return {};
+    }));
+  }
+  CSNAP_ASSIGN(out_.state, StoreState::load(base, std::move(cache), faults));
+  Superblock& superblock = out_.state->superblock();
+  superblock.epoch = out_.on_disk.epoch;
+  superblock.holder = out_.on_disk.holder;
+  superblock.repairing = out_.on_disk.repairing;
+  superblock.tail = out_.on_disk.tail;
+  return {};
+}
+
+Status Recovery::replay(const Refused& refused) {
+  // Blocks for the tree must not be taken from where a later record puts data.
+  for (const auto& [sequence, run] : exceptions_)
+    if (in_play(sequence)) out_.state->data().hold(run);
+  return scan_to_head([&](const ScannedCommit& commit) {
+    return in_play(commit.position.sequence) ? replay_commit(commit, refused) : Status();
+  });
+}
+
+Status Recovery::replay_commit(const ScannedCommit& commit, const Refused& refused) {
+  CSNAP_ASSIGN(const std::vector<Record> records, records_of(commit));
+  for (const auto& record : records) {
+    Status applied = apply(commit.position.sequence, record);
+    if (!applied.ok() && refused) applied = refused(commit.position.sequence, record, applied);
+    CSNAP_TRY(applied);
+    if (const auto* added = std::get_if<ExceptionAdded>(&record))
+      out_.state->data().unhold({added->store, added->crcs.size()});
+    ++out_.records;
+  }
+  ++out_.commits;
+  out_.state->cache().trim();
+  return {};
+}
+
+Status Recovery::apply(Sequence sequence, const Record& record) {
+  StoreState& state = *out_.state;
+  const Status valid = state.with_blocks([&] { return state.validate(record); });
+  const Status applied =
+      !valid.ok() ? valid : state.with_blocks([&] { return state.apply(record, out_.freed); });
+  if (applied.ok()) return {};
+  return applied.with_context("replaying commit " + std::to_string(sequence.value) + ", " +
+                              to_string(record));
+}
+
+Result<Recovered> recover(Device& store, Device& metadata, std::size_t cache_bytes) {
+  CSNAP_ASSIGN(const Superblock on_disk, read_superblock(metadata));
+  CSNAP_ASSIGN(auto recovery, Recovery::survey(store, metadata, on_disk));
+  CSNAP_TRY(recovery.data_unread());
+  if (const auto& damage = recovery.damage()) {
+    if (!damage->later) return Status(damage->code, damage->what);
+    return Status(Code::corrupt, damage->what +
+                                     ". Commits that were acknowledged are lost; run csnap-check "
+                                     "to see what can be saved");
+  }
+  CSNAP_TRY(recovery.load(cache_bytes));
+  CSNAP_TRY(recovery.replay());
+  return recovery.take();
 }
 
 }  // namespace csnap

@@ -8,7 +8,11 @@
 // then the commit counts as never made (nobody was told of it).
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "journal/journal.h"
@@ -26,7 +30,70 @@ struct Recovered {
   std::uint64_t records = 0;
 };
 
-// Blocks. corrupt when a record contradicts the state it meets; io_error.
+// Blocks. corrupt when a record contradicts the state it meets, or the journal is damaged where it
+// was durable once; io_error.
 Result<Recovered> recover(Device& store, Device& metadata, std::size_t cache_bytes);
+
+// What no crash leaves: the journal ends at a commit that was durable once.
+struct JournalDamage {
+  JournalPosition at;
+  Code code = Code::corrupt;
+  std::string what;
+  std::optional<LaterCommit> later;  // proof of it, if that is how it was found
+};
+
+// The steps of recover(), for the checker, which goes on where a server must not. In this order;
+// each once; all block. The devices are the caller's.
+class Recovery {
+ public:
+  // Reads the journal that this superblock speaks of.
+  static Result<Recovery> survey(Device& store, Device& metadata, const Superblock& on_disk);
+  // Whoever goes on after damage loses the commits from there on.
+  const std::optional<JournalDamage>& damage() const { return damage_; }
+  // Epoch of the last whole commit; that of nobody if there is none.
+  Epoch last_epoch() const { return last_epoch_; }
+  // What the data of the last commit made of it, when that could not be read.
+  const Status& data_unread() const { return data_unread_; }
+
+  // The state of the newest whole checkpoint. faults: where to say what is wrong with the tables;
+  // without it they must be right.
+  Status load(std::size_t cache_bytes, std::vector<TableFault>* faults = nullptr);
+  StoreState& state() { return *out_.state; }
+  // Applies the records of the commits after the checkpoint. refused: told of a record that cannot
+  // be applied, and why; if it says ok, the record is left out.
+  using Refused = std::function<Status(Sequence, const Record&, const Status&)>;
+  Status replay(const Refused& refused = {});
+  Recovered take() { return std::move(out_); }
+
+ private:
+  Recovery(Device& store, Device& metadata, const Superblock& on_disk);
+  Status survey_commit(const ScannedCommit& commit);
+  Status scan(const std::function<Status(const ScannedCommit&)>& visit, JournalPosition* end);
+  Status scan_to_head(const std::function<Status(const ScannedCommit&)>& visit);
+  Status find_damage(const Status& scanned);
+  Status judge_last();
+  Status replay_commit(const ScannedCommit& commit, const Refused& refused);
+  Status apply(Sequence sequence, const Record& record);
+  bool in_play(Sequence sequence) const {
+    return sequence > base_ && sequence < out_.head.sequence;
+  }
+
+  Device& store_;
+  Device& metadata_;
+  Recovered out_;
+  Sequence base_;  // of the checkpoint that load() took
+  std::optional<JournalDamage> damage_;
+  Epoch last_epoch_;
+  Status data_unread_;
+
+  // What the survey found.
+  std::optional<JournalPosition> last_;      // the last whole commit
+  std::vector<ExceptionAdded> last_copies_;  // its data may not have made it
+  Sequence last_completes_;                  // the checkpoint that it makes whole, or 0
+  // Newest checkpoint that is whole in the journal, and the one before it, should the last commit
+  // turn out to be none.
+  std::optional<Superblock> checkpoint_, previous_checkpoint_;
+  std::vector<std::pair<Sequence, StoreRun>> exceptions_;  // that any commit adds
+};
 
 }  // namespace csnap

@@ -28,11 +28,13 @@ StoreState::StoreState(const Superblock& superblock, std::unique_ptr<BlockCache>
       clients_(ClientTable::capacity_of(superblock)) {}
 
 Result<std::unique_ptr<StoreState>> StoreState::load(const Superblock& superblock,
-                                                     std::unique_ptr<BlockCache> cache) {
+                                                     std::unique_ptr<BlockCache> cache,
+                                                     std::vector<TableFault>* faults) {
   std::unique_ptr<StoreState> state(new StoreState(superblock, std::move(cache)));
   CSNAP_TRY(state->with_blocks([&]() -> Status {
-    CSNAP_ASSIGN(state->snapshots_, SnapshotTable::decode(state->cache(), state->superblock_));
-    CSNAP_ASSIGN(state->clients_, ClientTable::decode(state->cache(), state->superblock_));
+    CSNAP_ASSIGN(state->snapshots_,
+                 SnapshotTable::decode(state->cache(), state->superblock_, faults));
+    CSNAP_ASSIGN(state->clients_, ClientTable::decode(state->cache(), state->superblock_, faults));
     return {};
   }));
   for (const auto& client : state->clients_.all())

@@ -24,9 +24,10 @@ namespace csnap {
 
 class StoreState {
  public:
-  // The tables are read from the cache or the disk. Blocks.
+  // The tables are read from the cache or the disk. Blocks. faults: see SnapshotTable::decode().
   static Result<std::unique_ptr<StoreState>> load(const Superblock& superblock,
-                                                  std::unique_ptr<BlockCache> cache);
+                                                  std::unique_ptr<BlockCache> cache,
+                                                  std::vector<TableFault>* faults = nullptr);
 
   // Makes sure that records which must not be cut apart can be applied one after another, if
   // apply() follows before anything is trimmed: need_block, no_space, or a block that cannot be

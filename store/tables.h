@@ -28,6 +28,13 @@ inline constexpr std::size_t kMaxSnapshotName = 64;  // bytes
 // the origin wherever a snapshot can be named).
 Status check_snapshot_name(std::string_view name);
 
+// What is wrong with a block of a table; the entries of the others can be had all the same.
+struct TableFault {
+  BlockAddress block;
+  BlockKind kind;
+  std::string what;
+};
+
 struct Snapshot {
   SnapshotId id;
   Uuid uuid;
@@ -56,7 +63,10 @@ class SnapshotTable {
   Status remove(SnapshotId id);  // its bit is free again
 
   Status encode(BlockCache& cache, const Superblock& superblock) const;
-  static Result<SnapshotTable> decode(BlockCache& cache, const Superblock& superblock);
+  // faults: where to say what is wrong; what cannot be read is left out then. An I/O error of a
+  // block is such a fault.
+  static Result<SnapshotTable> decode(BlockCache& cache, const Superblock& superblock,
+                                      std::vector<TableFault>* faults = nullptr);
   bool operator==(const SnapshotTable&) const = default;
 
  private:
@@ -85,7 +95,8 @@ class ClientTable {
   Status add(ClientEntry entry);
   Status remove(const Uuid& id);
   Status encode(BlockCache& cache, const Superblock& superblock) const;
-  static Result<ClientTable> decode(BlockCache& cache, const Superblock& superblock);
+  static Result<ClientTable> decode(BlockCache& cache, const Superblock& superblock,
+                                    std::vector<TableFault>* faults = nullptr);
 
  private:
   std::size_t capacity_;

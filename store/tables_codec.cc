@@ -101,29 +101,49 @@ Status encode_area(BlockCache& cache, BlockKind kind, BlockAddress start, std::u
   return {};
 }
 
+// Hands the entries in use of one block to add(); `ended`: an unused one came before.
+template <class Disk, class Add>
+Status decode_block(ConstBlock block, std::uint64_t first, bool& ended, const std::string& name,
+                    const Superblock& superblock, Add add) {
+  Status wrong;
+  for (std::size_t i = 0; i < kBlockPayload / sizeof(Disk); ++i) {
+    const auto& disk =
+        view_as<Disk>(block.subspan(sizeof(BlockHeader) + i * sizeof(Disk), sizeof(Disk)));
+    if (all_zero(disk)) {
+      ended = true;
+      continue;
+    }
+    const std::string where = name + " table, entry " + std::to_string(first + i);
+    Status status;
+    if (ended) status = bad("in use after an unused one");
+    auto entry = decode_entry(disk, superblock);
+    if (!entry.ok()) status = entry.status();
+    if (entry.ok()) {
+      if (const Status added = add(std::move(*entry)); !added.ok()) status = bad(added.message());
+    }
+    if (wrong.ok() && !status.ok()) wrong = status.with_context(where);
+  }
+  return wrong;
+}
+
 // Hands every entry in use to add(); those in use come first.
 template <class Disk, class Add>
 Status decode_area(BlockCache& cache, BlockKind kind, BlockAddress start, std::uint64_t blocks,
-                   const Superblock& superblock, Add add) {
+                   const Superblock& superblock, std::vector<TableFault>* faults, Add add) {
   constexpr std::size_t kPerBlock = kBlockPayload / sizeof(Disk);
   bool ended = false;
   for (std::uint64_t b = 0; b < blocks; ++b) {
-    CSNAP_TRY(cache.fetch_sync(start + b));
-    CSNAP_ASSIGN(const ConstBlock block, cache.read(start + b, kind));
-    for (std::size_t i = 0; i < kPerBlock; ++i) {
-      const auto& disk =
-          view_as<Disk>(block.subspan(sizeof(BlockHeader) + i * sizeof(Disk), sizeof(Disk)));
-      const std::string where =
-          std::string(kind_name(kind)) + " table, entry " + std::to_string(b * kPerBlock + i);
-      if (all_zero(disk)) {
-        ended = true;
-        continue;
-      }
-      if (ended) return bad(where + ": in use after an unused one");
-      auto entry = decode_entry(disk, superblock);
-      if (!entry.ok()) return entry.status().with_context(where);
-      if (Status s = add(std::move(*entry)); !s.ok()) return bad(where + ": " + s.message());
+    Status status = cache.fetch_sync(start + b);
+    if (status.ok()) {
+      const auto block = cache.read(start + b, kind);
+      status = block.ok() ? decode_block<Disk>(*block, b * kPerBlock, ended, kind_name(kind),
+                                               superblock, add)
+                          : block.status();
     }
+    if (status.ok()) continue;
+    if (!faults) return status;
+    faults->push_back({start + b, kind, status.message()});
+    ended = false;  // what was lost may have been in use
   }
   return {};
 }
@@ -135,10 +155,11 @@ Status SnapshotTable::encode(BlockCache& cache, const Superblock& superblock) co
                                    superblock.snapshot_blocks, snapshots_);
 }
 
-Result<SnapshotTable> SnapshotTable::decode(BlockCache& cache, const Superblock& superblock) {
+Result<SnapshotTable> SnapshotTable::decode(BlockCache& cache, const Superblock& superblock,
+                                            std::vector<TableFault>* faults) {
   SnapshotTable table;
   CSNAP_TRY(decode_area<SnapshotDisk>(cache, BlockKind::snapshots, superblock.snapshots,
-                                      superblock.snapshot_blocks, superblock,
+                                      superblock.snapshot_blocks, superblock, faults,
                                       [&](Snapshot s) { return table.add(std::move(s)); }));
   return table;
 }
@@ -152,10 +173,11 @@ Status ClientTable::encode(BlockCache& cache, const Superblock& superblock) cons
                                  superblock.client_blocks, clients_);
 }
 
-Result<ClientTable> ClientTable::decode(BlockCache& cache, const Superblock& superblock) {
+Result<ClientTable> ClientTable::decode(BlockCache& cache, const Superblock& superblock,
+                                        std::vector<TableFault>* faults) {
   ClientTable table(capacity_of(superblock));
   CSNAP_TRY(decode_area<ClientDisk>(cache, BlockKind::clients, superblock.clients,
-                                    superblock.client_blocks, superblock,
+                                    superblock.client_blocks, superblock, faults,
                                     [&](const ClientEntry& c) { return table.add(c); }));
   return table;
 }
