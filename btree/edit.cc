@@ -35,7 +35,9 @@ void merge_runs(std::vector<StoreRun>& runs, std::size_t first) {
 
 BlockAddress ExceptionTree::allocate() {
   ++superblock_.tree_blocks;
-  return allocator_.allocate_block();
+  const BlockAddress address = allocator_.allocate_block();
+  if (watcher_) watcher_(address, true);
+  return address;
 }
 
 void ExceptionTree::release(BlockAddress address) {
@@ -44,6 +46,7 @@ void ExceptionTree::release(BlockAddress address) {
   allocator_.free_block(address);
   cache_.forget(address);
   --superblock_.tree_blocks;
+  if (watcher_) watcher_(address, false);
 }
 
 // An empty leaf as the root.

@@ -84,6 +84,11 @@ class ExceptionTree {
   // nullopt at the end.
   Result<std::optional<Mapping>> next_mapping(Chunk from) const;
 
+  // Told of every block that becomes, or no longer is, part of the tree; empty: nobody.
+  void watch(std::function<void(BlockAddress, bool added)> watcher) {
+    watcher_ = std::move(watcher);
+  }
+
   std::uint32_t levels() const { return superblock_.tree_levels; }
 
  private:
@@ -150,6 +155,7 @@ class ExceptionTree {
   BlockCache& cache_;
   BlockAllocator& allocator_;
   Superblock& superblock_;
+  std::function<void(BlockAddress, bool)> watcher_;
   Chunk last_insert_end_;  // tells an ascending load from a random one
 };
 

@@ -221,4 +221,34 @@ Result<Admin::ExceptionPage> Admin::dump(std::uint64_t from, std::uint32_t limit
   return page;
 }
 
+Result<Admin::CheckPage> Admin::check(bool begin, std::uint64_t id, bool data) {
+  wire::CheckStore request;
+  wire::CheckStoreReply reply;
+  request.set_begin(begin);
+  request.set_id(id);
+  request.set_data(data);
+  CSNAP_TRY(impl_->look(wire::MESSAGE_CHECK_STORE, request, reply));
+  CheckPage page;
+  page.id = reply.id();
+  page.done = reply.done();
+  page.progress = reply.progress();
+  for (const auto& f : reply.findings())
+    page.findings.push_back({f.damage(), f.what(), f.start(), f.count(), f.mask()});
+  page.dropped = reply.dropped();
+  page.blocks = reply.blocks();
+  page.exceptions = reply.exceptions();
+  page.lost = reply.lost();
+  page.data_chunks = reply.data_chunks();
+  page.leaked = reply.leaked();
+  return page;
+}
+
+Result<Admin::CheckPage> Admin::begin_check(bool data) {
+  return check(true, 0, data);
+}
+
+Result<Admin::CheckPage> Admin::next_check(std::uint64_t id) {
+  return check(false, id, false);
+}
+
 }  // namespace csnap

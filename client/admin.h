@@ -100,6 +100,22 @@ class Admin {
     bool more = false;
   };
 
+  struct CheckFinding {
+    bool damage = true;  // else a leak
+    std::string what;
+    std::uint64_t start = 0, count = 0;  // chunks of the volumes whose data this concerns
+    std::uint64_t mask = 0;              // of the snapshots
+  };
+  struct CheckPage {
+    std::uint64_t id = 0;
+    bool done = false;
+    double progress = 0;                 // 0 to 1
+    std::vector<CheckFinding> findings;  // of this step
+    std::uint64_t dropped = 0;           // that were too many to be sent
+    // Since the beginning.
+    std::uint64_t blocks = 0, exceptions = 0, lost = 0, data_chunks = 0, leaked = 0;
+  };
+
   static Result<std::unique_ptr<Admin>> connect(const AdminOptions& options);
   ~Admin();
   Admin(const Admin&) = delete;
@@ -115,9 +131,14 @@ class Admin {
   Result<std::vector<ClientEntry>> clients();
   // At most `limit` lines (0: as many as one answer holds) from chunk `from` on.
   Result<ExceptionPage> dump(std::uint64_t from, std::uint32_t limit);
+  // Checks the store while it serves, step by step: begin_check(), then next_check() until it is
+  // done. The pace is the caller's.
+  Result<CheckPage> begin_check(bool data);
+  Result<CheckPage> next_check(std::uint64_t id);
 
  private:
   class Impl;
+  Result<CheckPage> check(bool begin, std::uint64_t id, bool data);
   explicit Admin(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

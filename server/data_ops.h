@@ -19,6 +19,8 @@ void start_snapshot_write(Engine::Impl& engine, ClientState& client, std::vector
                           bool overwrite, Engine::WriteDone done);
 void start_finish_write(Engine::Impl& engine, ClientState& client, std::vector<WrittenRun> runs,
                         Engine::Done done);
+void start_check(Engine::Impl& engine, const Engine::CheckRequest& request,
+                 std::function<void(Result<Engine::CheckPage>)> done);
 void start_dump(Engine::Impl& engine, Chunk from, std::size_t limit,
                 std::function<void(Result<Engine::DumpPage>)> done);
 

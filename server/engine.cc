@@ -55,6 +55,7 @@ void Engine::end_turn() {
 void Engine::tick(std::uint64_t now_ms, std::uint64_t wall_ns) {
   impl_->now_ms = now_ms;
   impl_->wall_ns = wall_ns;
+  impl_->drop_stale_check();
 }
 bool Engine::idle() const {
   return impl_->quiet() && impl_->deleter->idle();
@@ -162,6 +163,11 @@ void Engine::create_snapshot(const std::string& name, SnapshotDone done) {
 Result<Snapshot> Engine::find_snapshot(const std::string& name) const {
   if (const Snapshot* snapshot = impl_->state->snapshots().find_live(name)) return *snapshot;
   return Status(Code::not_found, "there is no snapshot named '" + name + "'");
+}
+
+void Engine::check(const CheckRequest& request, std::function<void(Result<CheckPage>)> done) {
+  if (impl_->stopping) return done(Status(Code::unavailable, "the server is stopping"));
+  start_check(*impl_, request, std::move(done));
 }
 
 void Engine::dump(Chunk from, std::size_t limit, std::function<void(Result<DumpPage>)> done) {

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "server/live_check.h"
 #include "store/device.h"
 #include "store/status.h"
 #include "store/superblock.h"
@@ -200,6 +201,25 @@ class Engine {
     bool more = false;
   };
   void dump(Chunk from, std::size_t limit, std::function<void(Result<DumpPage>)> done);
+
+  // A check of the store beside everything else (live_check.h). begin: a new one, instead of any
+  // that is under way; else the next step of the one with this id (stale: there is none). A step
+  // does a bounded amount of work; who asks decides how fast they follow each other. A check not
+  // asked for within a minute is given up.
+  struct CheckRequest {
+    bool begin = false;
+    std::uint64_t id = 0;
+    bool data = false;  // begin: compare the data of every chunk that has a checksum
+  };
+  struct CheckPage {
+    std::uint64_t id = 0;
+    bool done = false;
+    double progress = 0;                // 0 to 1
+    std::vector<LiveFinding> findings;  // of this step; a finish of the check makes no more
+    std::uint64_t dropped = 0;          // findings of this step that were too many
+    LiveCheck::Counters counters;       // since the beginning
+  };
+  void check(const CheckRequest& request, std::function<void(Result<CheckPage>)> done);
 
   const Uuid& store_uuid() const;
   Epoch epoch() const;

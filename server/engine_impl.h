@@ -121,6 +121,13 @@ class Engine::Impl {
   ClientKey next_client = 1;
   std::vector<std::function<void()>> settle_waiters;
 
+  // -- checking (check_op.cc) ----------------------------------------------------------------
+  void drop_stale_check();
+  std::unique_ptr<LiveCheck> live_check;
+  std::uint64_t check_id = 0;        // of live_check, or of the last one
+  std::uint64_t check_asked_ms = 0;  // when its last step was asked for
+  bool check_stepping = false;
+
   ShareMask undead = 0;  // bits whose snapshot's deletion is not durable yet
   std::vector<std::function<void()>> undead_waiters;
   std::uint64_t changes = 0;     // under way: copies and units

@@ -75,6 +75,26 @@ void fill_server(const EngineStatus& status, wire::GetStatusReply& out) {
   out.set_snapshot_writes(status.snapshot_writes);
 }
 
+void fill(const Engine::CheckPage& page, wire::CheckStoreReply& out) {
+  out.set_id(page.id);
+  out.set_done(page.done);
+  out.set_progress(page.progress);
+  for (const LiveFinding& finding : page.findings) {
+    auto* f = out.add_findings();
+    f->set_damage(finding.damage);
+    f->set_what(clean_utf8(finding.what, kMaxText));
+    f->set_start(finding.chunks.start.value);
+    f->set_count(finding.chunks.count);
+    f->set_mask(finding.mask);
+  }
+  out.set_dropped(page.dropped);
+  out.set_blocks(page.counters.blocks);
+  out.set_exceptions(page.counters.exceptions);
+  out.set_lost(page.counters.lost);
+  out.set_data_chunks(page.counters.data);
+  out.set_leaked(page.counters.leaked);
+}
+
 }  // namespace
 
 void Service::Impl::answer_admin(ConnectionId id, std::uint64_t request_id, const Status& status,
@@ -208,6 +228,17 @@ void Service::Impl::on_dump(Channel& c, const Frame& f) {
         }
         answer_admin(id, request, dumped.status(), wire::MESSAGE_DUMP_EXCEPTIONS_REPLY, out);
       });
+}
+
+void Service::Impl::on_check(Channel& c, const Frame& f) {
+  const auto* m = parse<wire::CheckStore>(c, f);
+  if (m == nullptr || !admit(c, f, 0)) return;
+  engine->check({m->begin(), m->id(), m->data()}, [this, id = c.id, request = f.header.request_id](
+                                                      const Result<Engine::CheckPage>& page) {
+    wire::CheckStoreReply out;
+    if (page.ok()) fill(*page, out);
+    answer_admin(id, request, page.status(), wire::MESSAGE_CHECK_STORE_REPLY, out);
+  });
 }
 
 }  // namespace csnap

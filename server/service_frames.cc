@@ -68,6 +68,7 @@ void Service::Impl::dispatch(Channel& c, const Frame& f) {
     case wire::MESSAGE_LIST_LOCKS:
     case wire::MESSAGE_LIST_CLIENTS:
     case wire::MESSAGE_DUMP_EXCEPTIONS:
+    case wire::MESSAGE_CHECK_STORE:
       if (c.role == wire::ROLE_ADMIN) return dispatch_admin(c, f);
       return refuse(c, f.header.request_id,
                     Status(Code::denied, message_name(type) + " needs a connection for "
@@ -118,6 +119,8 @@ void Service::Impl::dispatch_admin(Channel& c, const Frame& f) {
       return on_list_locks(c, f);
     case wire::MESSAGE_LIST_CLIENTS:
       return on_list_clients(c, f);
+    case wire::MESSAGE_CHECK_STORE:
+      return on_check(c, f);
     default:
       return on_dump(c, f);
   }

@@ -123,6 +123,7 @@ class Service::Impl {
   void on_list_locks(Channel& c, const Frame& f);
   void on_list_clients(Channel& c, const Frame& f);
   void on_dump(Channel& c, const Frame& f);
+  void on_check(Channel& c, const Frame& f);
   void answer_admin(ConnectionId id, std::uint64_t request_id, const Status& status,
                     wire::MessageType type, const google::protobuf::MessageLite& body);
 

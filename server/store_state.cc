@@ -43,6 +43,17 @@ Result<std::unique_ptr<StoreState>> StoreState::load(const Superblock& superbloc
   return state;
 }
 
+void StoreState::watch(StoreWatcher* watcher) {
+  watcher_ = watcher;
+  if (watcher == nullptr) return tree_.watch({});
+  tree_.watch([watcher](BlockAddress block, bool added) {
+    if (added)
+      watcher->tree_block_added(block);
+    else
+      watcher->tree_block_freed(block);
+  });
+}
+
 Status StoreState::apply(const Record& record, std::vector<StoreRun>& freed) {
   return std::visit([&](const auto& r) { return apply_one(r, freed); }, record);
 }
@@ -73,6 +84,7 @@ Status StoreState::apply_one(const ExceptionAdded& r, std::vector<StoreRun>&) {
   checksums_.set(store, r.crcs);
   tree_.insert(chunks, r.store, r.mask);
   superblock_.exceptions += store.count;
+  if (watcher_) watcher_->added(chunks, store);
   return {};
 }
 
@@ -101,6 +113,7 @@ Status StoreState::clear_shares(ChunkRun run, ShareMask bits, std::vector<StoreR
     CSNAP_TRY(data_.mark_free(store));
     superblock_.exceptions -= store.count;
     freed.push_back(store);
+    if (watcher_) watcher_->freed(store);
   }
   return {};
 }

@@ -22,6 +22,16 @@
 
 namespace csnap {
 
+// Told of what becomes part of a store and of what no longer is, as it happens.
+class StoreWatcher {
+ public:
+  virtual ~StoreWatcher() = default;
+  virtual void added(ChunkRun chunks, StoreRun store) = 0;
+  virtual void freed(StoreRun store) = 0;
+  virtual void tree_block_added(BlockAddress block) = 0;
+  virtual void tree_block_freed(BlockAddress block) = 0;
+};
+
 class StoreState {
  public:
   // The tables are read from the cache or the disk. Blocks. faults: see SnapshotTable::decode().
@@ -43,6 +53,8 @@ class StoreState {
   Status store_tables();
   // For those who change the tables themselves and not by records: they must be written.
   void tables_changed() { snapshots_changed_ = clients_changed_ = true; }
+
+  void watch(StoreWatcher* watcher);  // null: nobody any more
 
   Superblock& superblock() { return superblock_; }
   const Superblock& superblock() const { return superblock_; }
@@ -97,6 +109,7 @@ class StoreState {
   ExceptionTree tree_;
   SnapshotTable snapshots_;
   ClientTable clients_;
+  StoreWatcher* watcher_ = nullptr;
   bool snapshots_changed_ = false;
   bool clients_changed_ = false;
 };

@@ -65,6 +65,11 @@ void BlockCache::forget(BlockAddress address) {
   impl_->drop_if_unused(slot);
 }
 
+bool BlockCache::is_ahead(BlockAddress address) const {
+  const std::uint32_t slot = impl_->table.find(address);
+  return slot != kNoSlot && (impl_->entries[slot].dirty || impl_->entries[slot].frozen);
+}
+
 void BlockCache::fetch(BlockAddress address, std::function<void(Status)> done) {
   const std::uint32_t slot = impl_->find_or_add(address);
   CacheEntry& entry = impl_->entries[slot];

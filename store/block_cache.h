@@ -50,6 +50,8 @@ class BlockCache {
   MutableBlock create(BlockAddress address, BlockKind kind);
   // Puts a whole block (a checkpoint image found in the journal) in as dirty. REQUIRES: verified.
   void install(BlockAddress address, ConstBlock block);
+  // Is its content newer than what its home is sure to have?
+  bool is_ahead(BlockAddress address) const;
   // The block was freed: its content need not reach its home. Its frozen content still will.
   void forget(BlockAddress address);
 

@@ -15,6 +15,7 @@
 #include "tools/admin/options.h"
 #include "tools/admin/report.h"
 #include "tools/common/json.h"
+#include "tools/common/progress.h"
 
 namespace csnap {
 namespace {
@@ -39,6 +40,9 @@ int exit_code(const Status& status) {
       return 5;
     case Code::no_space:
       return 6;
+    case Code::corrupt:
+    case Code::lost:
+      return 7;
     default:
       return 1;
   }
@@ -173,6 +177,39 @@ Status dump(Admin& admin, const AdminCommandLine& line, bool& told) {
   return failed;
 }
 
+// Gives the server as much time between two steps as a step takes: a check costs it half of what
+// nobody else wants, at most.
+// told: what was found is in the document already.
+Status check(Admin& admin, const AdminCommandLine& line, bool& told) {
+  using Clock = std::chrono::steady_clock;
+  CSNAP_ASSIGN(const auto snapshots, admin.list());
+  const SnapshotNames names(snapshots);
+  CheckResult result;
+  {
+    Progress progress("checking", line.progress || is_terminal(STDERR_FILENO));
+    auto began = Clock::now();
+    CSNAP_ASSIGN(auto page, admin.begin_check(line.data));
+    for (;;) {
+      result.add(page);
+      progress.update(page.progress);
+      if (page.done) break;
+      std::this_thread::sleep_for(
+          std::min<Clock::duration>(Clock::now() - began, std::chrono::seconds(1)));
+      began = Clock::now();
+      CSNAP_ASSIGN(page, admin.next_check(page.id));
+    }
+  }
+  if (line.json)
+    print(check_json(result, line.data, names));
+  else
+    std::cout << check_text(result, line.data, names);
+  told = true;
+  return result.damages == 0 ? Status()
+                             : Status(Code::corrupt,
+                                      "the store is damaged; stop the server and "
+                                      "run csnap-check --repair");
+}
+
 Status run(Admin& admin, const AdminCommandLine& line, bool& told) {
   switch (line.command) {
     case AdminCommand::create:
@@ -189,6 +226,8 @@ Status run(Admin& admin, const AdminCommandLine& line, bool& told) {
       return locks(admin, line);
     case AdminCommand::dump:
       return dump(admin, line, told);
+    case AdminCommand::check:
+      return check(admin, line, told);
   }
   return Status(Code::internal, "a command without a function");
 }

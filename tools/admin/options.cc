@@ -20,7 +20,7 @@ struct CommandForm {
   const char* form;
   const char* what;
 };
-constexpr std::array<CommandForm, 7> kCommands{{
+constexpr std::array<CommandForm, 8> kCommands{{
     {"create", AdminCommand::create, 1, "create NAME", "make a snapshot of the origin"},
     {"delete", AdminCommand::remove, 1, "delete NAME [--force]", "remove a snapshot"},
     {"rename", AdminCommand::rename, 2, "rename OLD NEW", "give a snapshot another name"},
@@ -28,6 +28,7 @@ constexpr std::array<CommandForm, 7> kCommands{{
     {"status", AdminCommand::status, 0, "status", "the server and its store"},
     {"locks", AdminCommand::locks, 0, "locks", "what readers of snapshots hold"},
     {"dump", AdminCommand::dump, 0, "dump", "what lies where in the store"},
+    {"check", AdminCommand::check, 0, "check [--data]", "check the store while it serves"},
 }};
 
 po::options_description options_description() {
@@ -37,6 +38,8 @@ po::options_description options_description() {
       "unix:PATH or HOST:PORT. Default: where csnapd listens by default");
   add("json", "print JSON");
   add("force", "delete: do not ask, and take the snapshot away from clients that have it open");
+  add("data", "check: compare the data of every copied chunk with its checksum, too");
+  add("progress", "check: show how far it is, also when standard error is no terminal");
   add("version", "print the version");
   add("help,h", "print this text");
   return options;
@@ -58,6 +61,9 @@ Status take_command(const std::vector<std::string>& words, AdminCommandLine& opt
     if (options.force && options.command != AdminCommand::remove) {
       return usage_error("--force is for delete");
     }
+    if ((options.data || options.progress) && options.command != AdminCommand::check) {
+      return usage_error(std::string(options.data ? "--data" : "--progress") + " is for check");
+    }
     return {};
   }
   return usage_error("there is no command " + words[0]);
@@ -77,7 +83,8 @@ std::string admin_usage() {
   text << '\n'
        << options_description()
        << "\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 no such snapshot, 4 the server\n"
-          "cannot be reached, 5 in the way (name taken, snapshot in use, answered no), 6 full.\n"
+          "cannot be reached, 5 in the way (name taken, snapshot in use, answered no), 6 full,\n"
+          "7 the check found damage.\n"
           "See csnap-admin(8).\n";
   return text.str();
 }
@@ -106,6 +113,8 @@ Result<AdminCommandLine> parse_admin_command_line(const std::vector<std::string>
   if (options.help || options.version) return options;
   options.json = values.count("json") != 0;
   options.force = values.count("force") != 0;
+  options.data = values.count("data") != 0;
+  options.progress = values.count("progress") != 0;
   if (values.count("server") != 0) {
     options.addresses = values["server"].as<std::vector<std::string>>();
     for (const auto& text : options.addresses) {

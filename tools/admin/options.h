@@ -9,7 +9,7 @@
 
 namespace csnap {
 
-enum class AdminCommand { create, remove, rename, list, status, locks, dump };
+enum class AdminCommand { create, remove, rename, list, status, locks, dump, check };
 
 struct AdminCommandLine {
   AdminCommand command = AdminCommand::list;
@@ -17,7 +17,9 @@ struct AdminCommandLine {
   std::vector<std::string> addresses;  // empty: the default ones
   bool json = false;
   bool force = false;
-  bool help = false;  // when one of these two is set, nothing else counts
+  bool data = false;      // check: the data of the copied chunks, too
+  bool progress = false;  // check: show it although standard error is no terminal
+  bool help = false;      // when one of these two is set, nothing else counts
   bool version = false;
 };
 

@@ -45,6 +45,17 @@ std::string exceptions_title();
 std::string exception_text(const Admin::ExceptionLine& line, const SnapshotNames& names);
 boost::json::object exception_json(const Admin::ExceptionLine& line, const SnapshotNames& names);
 
+// What the steps of a check found.
+struct CheckResult {
+  void add(const Admin::CheckPage& page);
+  static constexpr std::size_t kMost = 10'000;  // findings that are kept
+  std::vector<Admin::CheckFinding> findings;
+  std::uint64_t damages = 0;  // of all findings, those not kept included
+  Admin::CheckPage last;
+};
+std::string check_text(const CheckResult& result, bool data, const SnapshotNames& names);
+boost::json::object check_json(const CheckResult& result, bool data, const SnapshotNames& names);
+
 boost::json::object error_json(const Status& status);
 
 }  // namespace csnap

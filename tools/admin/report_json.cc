@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "store/types.h"
 #include "tools/admin/report.h"
 
 namespace csnap {
@@ -119,11 +120,33 @@ json::object locks_json(const std::vector<Admin::LockEntry>& locks, const Snapsh
 json::object exception_json(const Admin::ExceptionLine& line, const SnapshotNames& names) {
   std::array<char, 24> mask{};
   std::snprintf(mask.data(), mask.size(), "%016llx", static_cast<unsigned long long>(line.mask));
-  return {{"chunk", line.start},
-          {"count", line.count},
-          {"store_chunk", line.store_chunk},
-          {"mask", mask.data()},
-          {"snapshots", names_json(names.of_mask(line.mask))}};
+  json::object object{{"chunk", line.start},
+                      {"count", line.count},
+                      {"mask", mask.data()},
+                      {"snapshots", names_json(names.of_mask(line.mask))}};
+  if (is_lost(StoreChunk(line.store_chunk)))
+    object["lost"] = true;
+  else
+    object["store_chunk"] = line.store_chunk;
+  return object;
+}
+
+json::object check_json(const CheckResult& result, bool data, const SnapshotNames& names) {
+  json::array findings;
+  for (const auto& finding : result.findings) {
+    json::object object{{"severity", finding.damage ? "damage" : "leak"}, {"what", finding.what}};
+    if (finding.count > 0) {
+      object["chunk"] = finding.start;
+      object["count"] = finding.count;
+      object["snapshots"] = names_json(names.of_mask(finding.mask));
+    }
+    findings.push_back(std::move(object));
+  }
+  return {{"clean", result.damages == 0},          {"damages", result.damages},
+          {"findings", std::move(findings)},       {"metadata_blocks", result.last.blocks},
+          {"exceptions", result.last.exceptions},  {"lost_chunks", result.last.lost},
+          {"leaked_blocks", result.last.leaked},   {"data_checked", data},
+          {"data_chunks", result.last.data_chunks}};
 }
 
 json::object error_json(const Status& status) {

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "store/types.h"
 #include "tools/admin/report.h"
 #include "tools/common/size.h"
 #include "tools/common/table.h"
@@ -159,14 +160,46 @@ std::string exceptions_title() {
 }
 
 std::string exception_text(const Admin::ExceptionLine& line, const SnapshotNames& names) {
+  const bool lost = is_lost(StoreChunk(line.store_chunk));
   std::array<char, 96> numbers{};
-  std::snprintf(numbers.data(), numbers.size(), "%12llu  %5llu  %11llu ",
+  std::snprintf(numbers.data(), numbers.size(), "%12llu  %5llu  %11s ",
                 static_cast<unsigned long long>(line.start),
                 static_cast<unsigned long long>(line.count),
-                static_cast<unsigned long long>(line.store_chunk));
+                lost ? "lost" : number(line.store_chunk).c_str());
   std::string text = numbers.data();
   for (const auto& name : names.of_mask(line.mask)) text += " " + name;
   return text + "\n";
+}
+
+void CheckResult::add(const Admin::CheckPage& page) {
+  for (const auto& finding : page.findings) {
+    damages += finding.damage;
+    if (findings.size() < kMost) findings.push_back(finding);
+  }
+  damages += page.dropped;
+  last = page;
+}
+
+std::string check_text(const CheckResult& result, bool data, const SnapshotNames& names) {
+  std::string text;
+  for (const auto& finding : result.findings) {
+    text += (finding.damage ? "damage: " : "leak: ") + finding.what + '\n';
+    if (finding.count == 0) continue;
+    text += "  chunks " + number(finding.start) + " to " +
+            number(finding.start + finding.count - 1) + " of";
+    for (const auto& name : names.of_mask(finding.mask)) text += " " + name;
+    text += '\n';
+  }
+  if (result.damages > result.findings.size())
+    text += "... " + number(result.damages) + " in all\n";
+  text += "checked " + number(result.last.blocks) + " metadata blocks and " +
+          number(result.last.exceptions) + " exceptions" +
+          (data ? ", the data of " + number(result.last.data_chunks) + " chunks" : "") +
+          (result.last.lost > 0
+               ? "; " + number(result.last.lost) + " chunks are lost since an earlier repair"
+               : "") +
+          (result.damages == 0 ? ": no damage\n" : "\n");
+  return text;
 }
 
 }  // namespace csnap

@@ -87,7 +87,7 @@ _csnap_admin() {
   _csnap_previous
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      create | delete | rename | list | status | locks | dump) command=${COMP_WORDS[i]} ;;
+      create | delete | rename | list | status | locks | dump | check) command=${COMP_WORDS[i]} ;;
     esac
   done
   if [[ $prev == --server ]]; then
@@ -95,11 +95,13 @@ _csnap_admin() {
   elif [[ $cur == -* ]]; then
     if [[ $command == delete ]]; then
       _csnap_words "--force --server --json --help"
+    elif [[ $command == check ]]; then
+      _csnap_words "--data --progress --server --json --help"
     else
       _csnap_words "--server --json --version --help"
     fi
   elif [[ -z $command ]]; then
-    _csnap_words "create delete rename list status locks dump"
+    _csnap_words "create delete rename list status locks dump check"
   elif [[ $command == delete || ($command == rename && $prev == rename) ]]; then
     _csnap_snapshots
   fi
