@@ -49,7 +49,7 @@ std::string place(JournalPosition at) {
 }  // namespace
 
 Recovery::Recovery(Device& store, Device& metadata, const Superblock& on_disk)
-    : store_(store), metadata_(metadata) {
+    : store_(&store), metadata_(&metadata) {
   out_.on_disk = on_disk;
   out_.head = on_disk.tail;
 }
@@ -67,7 +67,7 @@ Result<Recovery> Recovery::survey(Device& store, Device& metadata, const Superbl
 Status Recovery::scan(const std::function<Status(const ScannedCommit&)>& visit,
                       JournalPosition* end) {
   CSNAP_ASSIGN(const JournalPosition head,
-               scan_journal(metadata_, {out_.on_disk.journal, out_.on_disk.journal_blocks},
+               scan_journal(*metadata_, {out_.on_disk.journal, out_.on_disk.journal_blocks},
                             out_.on_disk.uuid, out_.on_disk.tail, visit));
   if (end) *end = head;
   return {};
@@ -108,7 +108,7 @@ Status Recovery::find_damage(const Status& scanned) {
   // Nobody writes a commit after having said that all is home.
   if (out_.on_disk.clean && !last_) return {};
   CSNAP_ASSIGN(const auto later,
-               find_later_commit(metadata_, {out_.on_disk.journal, out_.on_disk.journal_blocks},
+               find_later_commit(*metadata_, {out_.on_disk.journal, out_.on_disk.journal_blocks},
                                  out_.on_disk.uuid, out_.on_disk.tail, out_.head, last_epoch_));
   if (!later) return {};
   damage_ = {out_.head, Code::corrupt,
@@ -120,7 +120,7 @@ Status Recovery::find_damage(const Status& scanned) {
 
 // Did the data of the last commit reach the disk? If not, that commit never was.
 Status Recovery::judge_last() {
-  const auto whole = data_made_it(store_, last_copies_, out_.on_disk.chunk_shift);
+  const auto whole = data_made_it(*store_, last_copies_, out_.on_disk.chunk_shift);
   if (!whole.ok()) {
     data_unread_ = whole.status();
     return {};
@@ -146,7 +146,7 @@ Status Recovery::scan_to_head(const std::function<Status(const ScannedCommit&)>&
 Status Recovery::load(std::size_t cache_bytes, std::vector<TableFault>* faults) {
   const Superblock& base = checkpoint_ ? *checkpoint_ : out_.on_disk;
   base_ = base.checkpoint;
-  auto cache = std::make_unique<BlockCache>(metadata_, base.uuid, cache_bytes);
+  auto cache = std::make_unique<BlockCache>(*metadata_, base.uuid, cache_bytes);
   if (checkpoint_) {
     CSNAP_TRY(scan_to_head([&](const ScannedCommit& commit) -> Status {
       if (commit.checkpoint != base_) return {};

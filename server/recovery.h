@@ -78,8 +78,8 @@ class Recovery {
     return sequence > base_ && sequence < out_.head.sequence;
   }
 
-  Device& store_;
-  Device& metadata_;
+  Device* store_;
+  Device* metadata_;
   Recovered out_;
   Sequence base_;  // of the checkpoint that load() took
   std::optional<JournalDamage> damage_;

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/check_reader.h"
+
+namespace csnap {
+namespace {
+
+constexpr std::size_t kPieces = 8;           // in flight
+constexpr std::uint64_t kPieceBlocks = 128;  // 512 KiB
+// Blocks between two wanted ones that are rather read than skipped.
+constexpr std::uint64_t kGap = 8;
+
+}  // namespace
+
+BlockReader::BlockReader(Device& device, BlockCache& cache, const Uuid& store)
+    : device_(device), cache_(cache), store_(store), pieces_(kPieces) {
+  for (Piece& piece : pieces_) {
+    piece.buffer = AlignedBuffer(kPieceBlocks * kBlockSize);
+    idle_.push_back(&piece);
+  }
+}
+
+void BlockReader::read(std::span<const BlockAddress> addresses, BlockKind kind,
+                       const Visit& visit) {
+  std::size_t next = 0;
+  while (next < addresses.size() || idle_.size() < kPieces) {
+    while (next < addresses.size() && !idle_.empty()) {
+      const auto cached = cache_.read(addresses[next], kind);
+      if (cached.status().code() != Code::need_block) {
+        visit(next++, cached);
+        continue;
+      }
+      Piece& piece = *idle_.back();
+      idle_.pop_back();
+      piece.first = next;
+      piece.end = next + 1;
+      while (piece.end < addresses.size() &&
+             addresses[piece.end] - addresses[piece.first] < kPieceBlocks &&
+             addresses[piece.end] - addresses[piece.end - 1] <= kGap)
+        ++piece.end;
+      next = piece.end;
+      submit(piece, addresses);
+    }
+    if (idle_.size() < kPieces && finished_.empty()) device_.wait();
+    while (!finished_.empty()) {
+      Piece* piece = finished_.back();
+      finished_.pop_back();
+      deliver(*piece, addresses, kind, visit);
+      idle_.push_back(piece);
+    }
+  }
+}
+
+void BlockReader::submit(Piece& piece, std::span<const BlockAddress> addresses) {
+  const BlockAddress from = addresses[piece.first];
+  const std::uint64_t blocks = addresses[piece.end - 1] - from + 1;
+  device_.submit({IoKind::read, from.value * kBlockSize,
+                  piece.buffer.span().first(blocks * kBlockSize), [this, &piece](Status status) {
+                    piece.status = std::move(status);
+                    finished_.push_back(&piece);
+                  }});
+}
+
+void BlockReader::deliver(const Piece& piece, std::span<const BlockAddress> addresses,
+                          BlockKind kind, const Visit& visit) {
+  const BlockAddress from = addresses[piece.first];
+  AlignedBuffer alone;
+  for (std::size_t i = piece.first; i < piece.end; ++i) {
+    const auto cached = cache_.read(addresses[i], kind);
+    if (cached.status().code() != Code::need_block) {
+      visit(i, cached);
+      continue;
+    }
+    ConstBlock block = piece.buffer.span().subspan((addresses[i] - from) * kBlockSize, kBlockSize);
+    Status status;
+    if (!piece.status.ok()) {
+      // One bad sector takes the whole request with it; the blocks beside it are well.
+      if (alone.size() == 0) alone = AlignedBuffer(kBlockSize);
+      status = read_sync(device_, addresses[i].value * kBlockSize, alone.span());
+      block = alone.span();
+    }
+    if (status.ok()) status = check_block(block, kind, addresses[i], store_);
+    visit(i, status.ok() ? Result<ConstBlock>(block) : Result<ConstBlock>(status));
+  }
+}
+
+}  // namespace csnap
