@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/check/options.h"
+
+#include <boost/program_options.hpp>
+#include <sstream>
+
+namespace csnap {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* kPositional = "store-path";
+
+po::options_description visible() {
+  po::options_description options("Options");
+  auto add = options.add_options();
+  add("data", "read the data of all exceptions too and compare it with its checksums");
+  add("metadata", po::value<std::string>()->value_name("PATH"),
+      "the device or file with the metadata, if it is not on STORE");
+  add("json", "say it as JSON");
+  add("progress", "say how far it is on standard error, also when that is no terminal");
+  add("version", "print the version");
+  add("help,h", "print this text");
+  return options;
+}
+
+}  // namespace
+
+std::string check_usage() {
+  std::ostringstream text;
+  text << "Usage: csnap-check [OPTIONS] STORE\n\n"
+          "Checks the snapshot store on STORE, a device or a file that no server has open: says\n"
+          "what is damaged, and of what is lost which chunks of which snapshots.\n\n"
+       << visible()
+       << "\nExit codes: 0 clean, 4 damaged, 8 could not be checked, 16 wrong usage.\n"
+          "A store that a server has open is checked with: csnap-admin check\n";
+  return text.str();
+}
+
+Result<CheckToolOptions> parse_check_options(const std::vector<std::string>& arguments) {
+  CheckToolOptions out;
+  po::variables_map values;
+  try {
+    po::options_description all = visible();
+    all.add_options()(kPositional, po::value<std::vector<std::string>>());
+    po::positional_options_description positional;
+    positional.add(kPositional, -1);
+    po::store(po::command_line_parser(arguments).options(all).positional(positional).run(), values);
+  } catch (const po::error& error) {
+    return Status(Code::invalid, error.what());
+  }
+  out.help = values.count("help") != 0;
+  out.version = !out.help && values.count("version") != 0;
+  if (out.help || out.version) return out;
+  std::vector<std::string> paths;
+  if (values.count(kPositional) != 0) paths = values[kPositional].as<std::vector<std::string>>();
+  if (paths.size() != 1 || paths[0].empty())
+    return Status(Code::invalid, "one path is needed: STORE");
+  out.store = paths[0];
+  if (values.count("metadata") != 0) {
+    out.metadata = values["metadata"].as<std::string>();
+    if (out.metadata.empty()) return Status(Code::invalid, "--metadata names no device");
+  }
+  out.data = values.count("data") != 0;
+  out.json = values.count("json") != 0;
+  out.progress = values.count("progress") != 0;
+  return out;
+}
+
+}  // namespace csnap

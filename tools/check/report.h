@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What csnap-check found, for people and for scripts. Pure.
+#pragma once
+
+#include <string>
+
+#include "server/check.h"
+#include "tools/check/options.h"
+
+namespace csnap {
+
+std::string check_report_text(const CheckToolOptions& options, const CheckReport& report);
+std::string check_report_json(const CheckToolOptions& options, const CheckReport& report);
+
+}  // namespace csnap
