@@ -260,8 +260,11 @@ void MemoryDevice::submit(IoRequest request) {
       queued.token = volume_->write_begin(began_, request.offset, request.data);
     if (request.kind == IoKind::flush) queued.token = volume_->flush_begin();
   }
+  if (options_.clock) queued.due = *options_.clock + options_.latency(request);
   queued.request = std::move(request);
-  queue_.push_back(std::move(queued));
+  const auto later = std::find_if(queue_.rbegin(), queue_.rend(),
+                                  [&](const Queued& other) { return other.due <= queued.due; });
+  queue_.insert(later.base(), std::move(queued));
   if (event_fd_ >= 0) ::eventfd_write(event_fd_, 1);
 }
 
@@ -291,25 +294,41 @@ std::size_t MemoryDevice::poll() {
     eventfd_t ignored;
     ::eventfd_read(event_fd_, &ignored);
   }
+  if (options_.clock) {
+    std::size_t delivered = 0;
+    for (; !queue_.empty() && queue_.front().due <= *options_.clock; ++delivered) deliver_front();
+    return delivered;
+  }
   // What done() submits is left for the next time, so that poll() ends.
   std::size_t left =
       options_.one_at_a_time ? std::min<std::size_t>(1, queue_.size()) : queue_.size();
   std::size_t delivered = 0;
   while (left-- > 0 && !queue_.empty()) {
     if (options_.shuffle_seed) std::swap(queue_.front(), queue_[rng_() % queue_.size()]);
-    Queued queued = std::move(queue_.front());
-    queue_.pop_front();
-    Status status = carry_out(queued);
+    deliver_front();
     ++delivered;
-    queued.request.done(std::move(status));
   }
   if (event_fd_ >= 0 && !queue_.empty()) ::eventfd_write(event_fd_, 1);
   return delivered;
 }
 
+void MemoryDevice::deliver_front() {
+  Queued queued = std::move(queue_.front());
+  queue_.pop_front();
+  Status status = carry_out(queued);
+  queued.request.done(std::move(status));
+}
+
 std::size_t MemoryDevice::wait() {
   assert(in_flight() > 0);
-  return poll();
+  if (!options_.clock) return poll();
+  deliver_front();
+  return 1;
+}
+
+std::optional<std::uint64_t> MemoryDevice::next_due() const {
+  if (queue_.empty()) return std::nullopt;
+  return queue_.front().due;
 }
 
 Result<std::unique_ptr<Device>> MemoryDevice::share() {

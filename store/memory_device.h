@@ -11,7 +11,8 @@
 // Threading: any thread; one lock.
 //
 // MemoryDevice is one queue on a volume. A request takes effect when it is delivered by poll() or
-// wait(), never before. Nothing blocks, so wait() is poll().
+// wait(), never before. Nothing blocks, so wait() is poll(); on a device with a clock, poll()
+// delivers what is due by it, and wait() what is due first.
 // Threading: one thread at a time, as every Device.
 #pragma once
 
@@ -120,6 +121,11 @@ struct MemoryDeviceOptions {
   bool one_at_a_time = false;  // each poll() delivers at most one
   bool event_fd = false;       // have an eventfd, for owners that sleep in an event loop
   bool read_only = false;
+  // Both or none: a request is due when the clock shows the time of its submission plus latency().
+  // Requests are delivered in the order in which they are due; the other order options mean nothing
+  // then.
+  const std::uint64_t* clock = nullptr;
+  std::function<std::uint64_t(const IoRequest&)> latency = nullptr;
 };
 
 class MemoryDevice : public Device {
@@ -143,6 +149,8 @@ class MemoryDevice : public Device {
   // The owner dies as by kill -9: writes in flight reach the volume (which a power cut may still
   // take), no done() runs, and no memory of a request is touched.
   void abandon();
+  // With a clock: when the next request is due; nothing when none is in flight.
+  std::optional<std::uint64_t> next_due() const;
   const std::shared_ptr<MemoryVolume>& volume() const { return volume_; }
 
  private:
@@ -150,8 +158,10 @@ class MemoryDevice : public Device {
     IoRequest request;
     Status refused;           // not ok: never reached the volume
     std::uint64_t token = 0;  // of the volume: write's id, or what a flush covers
+    std::uint64_t due = 0;
   };
   Status carry_out(Queued& queued);
+  void deliver_front();
 
   std::shared_ptr<MemoryVolume> volume_;
   MemoryDeviceOptions options_;

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test/sim/profile.h"
+
+#include <cmath>
+#include <sstream>
+
+namespace csnap::sim {
+namespace {
+
+// Off in two of three histories; else anything from `least` to `most`, small values as likely as
+// large ones.
+double often(Random& random, double least, double most) {
+  const double at = static_cast<double>(random.below(1 << 20)) / (1 << 20);
+  if (random.below(3) != 0) return 0;
+  return least * std::pow(most / least, at);
+}
+
+}  // namespace
+
+Profile::Profile(Random& random) {
+  chunk_shift = random.below(3) != 0 ? 12 : static_cast<unsigned>(random.between(13, 16));
+  origin_chunks = chunk_shift == 12 ? random.between(48, 400) : random.between(24, 96);
+  journal_bytes = 256u << 10;
+  if (random.below(4) == 0) journal_bytes = random.between(65, 256) << 12;
+  if (random.below(4) == 0) metadata_bytes = random.between(3, 6) << 20;
+  // From nearly always full to never; what is fixed takes a part.
+  const std::uint64_t copies = origin_chunks * random.between(1, 6);
+  store_bytes = (copies << chunk_shift) + (metadata_bytes ? 0 : journal_bytes) + (2u << 20);
+  store_bytes = std::max<std::uint64_t>(store_bytes, 4u << 20) & ~((1ULL << 20) - 1);
+  cache_bytes = random.below(2) == 0 ? 64u << 10 : 1u << 20;
+
+  operations = random.between(60, 400);
+  mean_gap_us = 200u << random.below(7);
+  max_clients = random.between(2, 8);
+  max_snapshots = random.between(1, 8);
+  longest_run = random.below(2) == 0 ? 4 : 48;
+
+  server_crash_io = often(random, 1e-4, 1e-2);
+  server_crash_message = often(random, 1e-4, 1e-2);
+  client_crash_io = often(random, 1e-4, 2e-2);
+  client_crash_message = often(random, 1e-4, 1e-2);
+  power_cut_io = often(random, 1e-4, 1e-2);
+  power_cut_message = often(random, 1e-4, 5e-3);
+  read_error = often(random, 1e-4, 2e-2);
+  write_error = often(random, 1e-4, 2e-2);
+  flush_error = often(random, 1e-4, 2e-2);
+  device_dead = often(random, 1e-5, 2e-3);
+  disk_full = often(random, 1e-4, 2e-2);
+  slow_disk = often(random, 1e-3, 0.3);
+  connection_lost = often(random, 1e-3, 5e-2);
+  half_open = often(random, 1e-4, 1e-2);
+  late_bytes = often(random, 1e-4, 2e-2);
+  client_pause = often(random, 1e-3, 5e-2);
+  server_pause = often(random, 1e-3, 2e-2);
+  restart = often(random, 1e-3, 2e-2);
+  // Kept apart from the rest of the draws, so that damage can be added without changing a history
+  // up to its first harm.
+  switch (random.below(16)) {
+    case 0:
+      bit_rot = 0.02;
+      break;
+    case 1:
+      misdirected_read = 0.01;
+      break;
+    case 2:
+      misdirected_write = 0.01;
+      break;
+    case 3:
+      lying_flush = 0.01;
+      if (power_cut_io == 0) power_cut_io = 1e-3;
+      break;
+    default:
+      break;
+  }
+}
+
+std::string Profile::to_string() const {
+  std::ostringstream out;
+  out << origin_chunks << " chunks of " << (1u << chunk_shift >> 10) << " KiB, store "
+      << (store_bytes >> 20) << " MiB, journal " << (journal_bytes >> 10) << " KiB, cache "
+      << (cache_bytes >> 10) << " KiB" << (metadata_bytes ? ", separate metadata" : "") << ", "
+      << operations << " operations";
+  const auto add = [&](const char* name, double value) {
+    if (value > 0) out << ", " << name << ' ' << value;
+  };
+  add("server_crash_io", server_crash_io);
+  add("server_crash_message", server_crash_message);
+  add("client_crash_io", client_crash_io);
+  add("client_crash_message", client_crash_message);
+  add("power_cut_io", power_cut_io);
+  add("power_cut_message", power_cut_message);
+  add("read_error", read_error);
+  add("write_error", write_error);
+  add("flush_error", flush_error);
+  add("device_dead", device_dead);
+  add("disk_full", disk_full);
+  add("slow_disk", slow_disk);
+  add("connection_lost", connection_lost);
+  add("half_open", half_open);
+  add("late_bytes", late_bytes);
+  add("client_pause", client_pause);
+  add("server_pause", server_pause);
+  add("restart", restart);
+  add("bit_rot", bit_rot);
+  add("misdirected_read", misdirected_read);
+  add("misdirected_write", misdirected_write);
+  add("lying_flush", lying_flush);
+  return out.str();
+}
+
+}  // namespace csnap::sim

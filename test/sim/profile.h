@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one history is made of, drawn from its seed: sizes, and the probability of each fault. Most
+// faults are off in most histories, so that each is seen alone and with every other.
+//
+// Faults come in two classes. What crashes, networks, pauses and honest errors do must never be
+// seen in the data: the judge is strict. What damages the medium behind everybody's back (rot,
+// misdirected transfers, flushes that lie) may cost data, but must be reported: from the moment of
+// the damage on, whoever asks may be refused, and must not be given wrong data as good.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "test/sim/random.h"
+
+namespace csnap::sim {
+
+struct Profile {
+  explicit Profile(Random& random);
+  std::string to_string() const;
+
+  std::uint64_t origin_chunks = 0;
+  unsigned chunk_shift = 12;
+  std::uint64_t store_bytes = 0;
+  std::uint64_t metadata_bytes = 0;  // 0: on the store
+  std::uint64_t journal_bytes = 0;
+  std::size_t cache_bytes = 0;
+  std::uint64_t lease_ms = 1000;
+  std::uint64_t heartbeat_ms = 100;
+
+  std::uint64_t operations = 0;
+  std::uint64_t mean_gap_us = 0;  // between operations
+  std::size_t max_clients = 0;
+  std::size_t max_snapshots = 0;
+  std::uint64_t longest_run = 0;  // chunks
+
+  // Per I/O of the server, and per message to or from it.
+  double server_crash_io = 0, server_crash_message = 0;
+  double client_crash_io = 0, client_crash_message = 0;
+  double power_cut_io = 0, power_cut_message = 0;
+  // Per request to a disk.
+  double read_error = 0, write_error = 0, flush_error = 0, device_dead = 0, disk_full = 0;
+  double slow_disk = 0;
+  // Per message.
+  double connection_lost = 0, half_open = 0, late_bytes = 0;
+  // Per operation of the workload.
+  double client_pause = 0, server_pause = 0, restart = 0;
+  // Damage; at most one kind in a history.
+  double bit_rot = 0, misdirected_read = 0, misdirected_write = 0, lying_flush = 0;
+  bool damages() const { return bit_rot + misdirected_read + misdirected_write + lying_flush > 0; }
+};
+
+}  // namespace csnap::sim

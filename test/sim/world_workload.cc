@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the clients and the administrator do, at random.
+#include <algorithm>
+#include <utility>
+
+#include "proto/convert.h"
+#include "test/sim/world.h"
+
+namespace csnap::sim {
+
+void World::next_operation() {
+  if (operations_ >= profile.operations) {
+    done_operating_ = true;
+    return;
+  }
+  Micros gap = random.below(2 * profile.mean_gap_us) + 1;
+  if (random.below(40) == 0) gap += random.below(profile.lease_ms * 1500);
+  scheduler.in(gap, [this] {
+    ++operations_;
+    operate();
+    next_operation();
+  });
+}
+
+void World::operate() {
+  calamity();
+  const std::uint64_t what = random.below(100);
+  if (what < 28)
+    write(true);
+  else if (what < 32)
+    write_origin_flush();
+  else if (what < 54)
+    read();
+  else if (what < 80)
+    write(false);
+  else if (what < 84)
+    open_client();
+  else if (what < 86) {
+    if (!clients_.empty()) {
+      Client& c = *clients_[random.below(clients_.size())];
+      if (c.usable()) c.leave();
+    }
+  } else {
+    administrate(random.below(100));
+  }
+}
+
+// What goes wrong by itself.
+void World::calamity() {
+  if (random.chance(profile.client_pause) && !clients_.empty()) {
+    Client& c = *clients_[random.below(clients_.size())];
+    const Micros time = random.below(3 * profile.lease_ms) * kMilli;
+    trace([&] { return "client " + std::to_string(c.number()) + " pauses"; });
+    if (c.opened()) c.pause(time);
+    coverage.struck(Fault::client_pause);
+  }
+  if (random.chance(profile.server_pause) && server_.up()) {
+    server_.pause(random.below(2 * profile.lease_ms) * kMilli);
+    coverage.struck(Fault::server_pause);
+  }
+  if (random.chance(profile.restart)) stop_server();
+  if (random.chance(profile.bit_rot)) metadata_disk().rot(random);
+}
+
+// -- clients -------------------------------------------------------------------------------------
+
+Client* World::pick_client(bool origin_client) {
+  std::vector<Client*> fit;
+  for (const ClientPtr& c : clients_)
+    if (c->usable() && c->is_origin() == origin_client && c->actions() < 12) fit.push_back(c.get());
+  return fit.empty() ? nullptr : fit[random.below(fit.size())];
+}
+
+World::SnapshotState* World::pick_snapshot() {
+  std::vector<SnapshotState*> fit;
+  for (auto& [id, state] : snapshots_)
+    if (state.created && !state.delete_asked && !state.deleted && !state.renaming)
+      fit.push_back(&state);
+  return fit.empty() ? nullptr : fit[random.below(fit.size())];
+}
+
+// Often where others are, and of any length.
+UnitRun World::pick_units(bool whole) {
+  const std::uint64_t per_chunk = (1ULL << profile.chunk_shift) / kUnit;
+  const std::uint64_t chunks = profile.origin_chunks;
+  const std::uint64_t reach =
+      random.below(2) == 0 ? std::max<std::uint64_t>(1, chunks / 8) : chunks;
+  const std::uint64_t start = random.below(reach);
+  const std::uint64_t most = std::min(chunks - start, profile.longest_run);
+  const std::uint64_t count = random.below(3) == 0
+                                  ? random.between(1, most)
+                                  : random.between(1, std::min<std::uint64_t>(most, 3));
+  UnitRun run{start * per_chunk, count * per_chunk};
+  if (whole || per_chunk == 1) return run;
+  const std::uint64_t head = random.below(per_chunk);
+  run.start += head;
+  run.count -= head;
+  if (run.count > 1) run.count -= random.below(std::min(run.count, per_chunk));
+  return run;
+}
+
+void World::open_client() {
+  if (clients_.size() >= profile.max_clients) return;
+  SnapshotState* snapshot = random.below(3) != 0 ? pick_snapshot() : nullptr;
+  const SnapshotId id = snapshot ? snapshot->id : kOrigin;
+  const std::string name = snapshot ? *snapshot->names.begin() : "origin";
+  clients_.push_back(std::make_shared<Client>(*this, next_client_++, id, name));
+  trace([&] { return "client " + std::to_string(clients_.back()->number()) + " opens " + name; });
+  const ClientPtr c = clients_.back();
+  c->begin();
+}
+
+void World::write(bool to_origin) {
+  Client* c = pick_client(to_origin);
+  if (c == nullptr) return open_client();
+  const bool whole = random.below(2) == 0;
+  const UnitRun units = pick_units(whole);
+  // Writes of the same place at the same time are rare.
+  if (model.writing(c->volume(), units) && random.below(4) != 0) return;
+  c->start(to_origin ? Op::origin_write
+           : whole   ? Op::snapshot_overwrite
+                     : Op::snapshot_write,
+           units);
+}
+
+void World::write_origin_flush() {
+  if (clients_.empty()) return open_client();
+  Client& c = *clients_[random.below(clients_.size())];
+  if (!c.usable()) return;
+  c.start(c.is_origin() && random.below(2) == 0 ? Op::origin_read : Op::flush,
+          c.is_origin() ? pick_units(false) : UnitRun{});
+}
+
+void World::read() {
+  if (Client* c = pick_client(false)) return c->start(Op::snapshot_read, pick_units(false));
+  open_client();
+}
+
+// -- the administrator ---------------------------------------------------------------------------
+
+void World::administrate(std::uint64_t what) {
+  if (admin_.busy()) return;
+  if (what < 35)
+    create();
+  else if (what < 55)
+    remove();
+  else if (what < 68)
+    rename();
+  else if (what < 76)
+    look(Op::list);
+  else if (what < 84)
+    look(Op::dump);
+  else if (what < 92)
+    look(Op::status);
+  else
+    look(Op::locks);
+}
+
+void World::create() {
+  std::size_t live = creating_.size();
+  for (const auto& [id, s] : snapshots_) live += !s.deleted;
+  if (live >= profile.max_snapshots) return remove();
+  const std::string name = "s" + std::to_string(next_name_++);
+  auto request = std::make_unique<wire::CreateSnapshot>();
+  request->set_name(name);
+  creating_.insert(name);
+  being_asked_ = name;
+  coverage.begin(Op::create);
+  admin_.ask(wire::MESSAGE_CREATE_SNAPSHOT, std::move(request), [=, this](const Admin::Answer& a) {
+    coverage.end(Op::create);
+    note(8, a.known << 8 | static_cast<std::uint64_t>(a.status.code()));
+    trace([&] { return "create " + name + ": " + a.status.to_string(); });
+    if (!a.status.ok()) {
+      judge_error("creating a snapshot", a.status);
+      // A failed journal leaves open whether it was done.
+      if (a.known && a.status.code() != Code::io_error && creating_.contains(name))
+        creating_.erase(creating_.find(name));
+      return;
+    }
+    for (auto& [id, s] : snapshots_) {
+      if (!s.names.contains(name)) continue;
+      s.created = true;
+      s.since = scheduler.now();
+      return;
+    }
+    fail("snapshot " + name + " was acknowledged and never seen");
+  });
+}
+
+void World::remove() {
+  SnapshotState* s = pick_snapshot();
+  if (s == nullptr) return;
+  const SnapshotId id = s->id;
+  const std::string name = *s->names.begin();
+  auto request = std::make_unique<wire::DeleteSnapshot>();
+  request->set_name(name);
+  request->set_force(random.below(4) != 0);
+  s->delete_asked = deleting_happens_ = true;
+  coverage.begin(Op::remove);
+  admin_.ask(wire::MESSAGE_DELETE_SNAPSHOT, std::move(request), [=, this](const Admin::Answer& a) {
+    coverage.end(Op::remove);
+    note(9, a.known << 8 | static_cast<std::uint64_t>(a.status.code()));
+    trace([&] { return "delete " + name + ": " + a.status.to_string(); });
+    SnapshotState& state = snapshots_.at(id);
+    if (a.status.ok()) {
+      state.deleted = true;
+      return;
+    }
+    judge_error("deleting a snapshot", a.status);
+    if (a.known && a.status.code() != Code::io_error && a.status.code() != Code::no_space)
+      state.delete_asked = false;
+  });
+}
+
+void World::rename() {
+  SnapshotState* s = pick_snapshot();
+  if (s == nullptr) return;
+  const SnapshotId id = s->id;
+  const std::string from = *s->names.begin(), to = "r" + std::to_string(next_name_++);
+  auto request = std::make_unique<wire::RenameSnapshot>();
+  request->set_from(from);
+  request->set_to(to);
+  s->names.insert(to);
+  s->renaming = deleting_happens_ = true;
+  coverage.begin(Op::rename);
+  admin_.ask(wire::MESSAGE_RENAME_SNAPSHOT, std::move(request), [=, this](const Admin::Answer& a) {
+    coverage.end(Op::rename);
+    note(10, a.known << 8 | static_cast<std::uint64_t>(a.status.code()));
+    trace([&] { return "rename " + from + " to " + to + ": " + a.status.to_string(); });
+    SnapshotState& state = snapshots_.at(id);
+    judge_error("renaming a snapshot", a.status);
+    if (a.status.ok()) {
+      state.names = {to};
+      state.renaming = false;
+    } else if (a.known && a.status.code() != Code::io_error && a.status.code() != Code::no_space) {
+      state.names = {from};
+      state.renaming = false;
+    }
+  });
+}
+
+// Asks for something and changes nothing.
+void World::look(Op op) {
+  coverage.begin(op);
+  const auto told = [this, op](const Admin::Answer& a) {
+    coverage.end(op);
+    note(11, static_cast<std::uint64_t>(a.status.code()));
+    judge_error(op_name(op), a.status);
+    if (op == Op::list && a.status.ok()) check_list(a);
+  };
+  switch (op) {
+    case Op::list:
+      return admin_.ask(wire::MESSAGE_LIST_SNAPSHOTS, std::make_unique<wire::ListSnapshots>(),
+                        told);
+    case Op::dump:
+      return admin_.ask(wire::MESSAGE_DUMP_EXCEPTIONS, std::make_unique<wire::DumpExceptions>(),
+                        told);
+    case Op::status:
+      return admin_.ask(wire::MESSAGE_GET_STATUS, std::make_unique<wire::GetStatus>(), told);
+    default:
+      return admin_.ask(wire::MESSAGE_LIST_LOCKS, std::make_unique<wire::ListLocks>(), told);
+  }
+}
+
+// What was acknowledged is in the list, under its name.
+void World::check_list(const Admin::Answer& a) {
+  wire::ListSnapshotsReply reply;
+  if (!reply.ParseFromArray(a.body.data(), static_cast<int>(a.body.size())))
+    return fail("a list that cannot be parsed");
+  std::map<SnapshotId, std::string> listed;
+  for (const auto& s : reply.snapshots())
+    if (!s.deleting()) listed[SnapshotId(s.id())] = s.name();
+  for (const auto& [id, s] : snapshots_) {
+    const auto found = listed.find(id);
+    if (found == listed.end() && s.created && !s.delete_asked)
+      return fail("snapshot " + *s.names.begin() + " is not in the list");
+    if (found != listed.end() && !s.names.contains(found->second))
+      return fail("snapshot " + *s.names.begin() + " is listed as " + found->second);
+    if (found != listed.end() && s.deleted && !lied_)
+      return fail("snapshot " + found->second + " was deleted and is in the list");
+  }
+}
+
+}  // namespace csnap::sim
