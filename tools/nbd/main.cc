@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -56,6 +57,12 @@ void become(std::vector<std::string>& words) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
+#ifdef CSNAP_NBDKIT_PRELOAD
+  // A build with a sanitizer. nbdkit's own libraries leak.
+  setenv("LD_PRELOAD", CSNAP_NBDKIT_PRELOAD, 1);
+  const char* before = std::getenv("ASAN_OPTIONS");
+  setenv("ASAN_OPTIONS", (std::string(before ? before : "") + ":detect_leaks=0").c_str(), 1);
+#endif
   execvp(argv[0], argv.data());
   const int error = errno;
   std::fprintf(stderr, "csnap-nbd: cannot run nbdkit: %s%s\n",
