@@ -10,9 +10,9 @@ namespace csnap {
 
 void Engine::delete_snapshot(const std::string& name, bool force, Done done) {
   Impl& e = *impl_;
-  const Result<Snapshot> found = find_snapshot(name);
-  if (!found.ok()) return done(found.status());
   if (e.stopping) return done(Status(Code::unavailable, "the server is stopping"));
+  const Result<Snapshot> found = find_snapshot(name);
+  if (!found.ok()) return e.committer->refuse(found.status(), std::move(done));
   const SnapshotId id = found->id;
   if (!force && (e.open_on(id) || e.unsettled_on(id)))
     return done(
@@ -42,10 +42,10 @@ void Engine::delete_snapshot(const std::string& name, bool force, Done done) {
 
 void Engine::rename_snapshot(const std::string& from, const std::string& to, Done done) {
   Impl& e = *impl_;
-  const Result<Snapshot> found = find_snapshot(from);
-  if (!found.ok()) return done(found.status());
-  if (const Status fit = check_snapshot_name(to); !fit.ok()) return done(fit);
   if (e.stopping) return done(Status(Code::unavailable, "the server is stopping"));
+  if (const Status fit = check_snapshot_name(to); !fit.ok()) return done(fit);
+  const Result<Snapshot> found = find_snapshot(from);
+  if (!found.ok()) return e.committer->refuse(found.status(), std::move(done));
   ++e.changes;
   e.committer->add({[&e, id = found->id, to](std::vector<Record>& records) -> Status {
                       const auto& snapshots = e.state->snapshots();

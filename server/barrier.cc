@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/barrier.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -11,10 +10,10 @@ namespace csnap {
 
 void Barrier::create(const std::string& name, Engine::SnapshotDone done) {
   Status status = check_snapshot_name(name);
-  const bool asked = std::any_of(creations_.begin(), creations_.end(),
-                                 [&](const Creation& c) { return c.name == name; });
-  if (status.ok() && (asked || engine_.state->snapshots().find_live(name)))
-    status = Status(Code::exists, "a snapshot named '" + name + "' is there already");
+  if (status.ok() && engine_.state->snapshots().find_live(name))
+    return engine_.committer->refuse(
+        Status(Code::exists, "a snapshot named '" + name + "' is there already"),
+        [done = std::move(done)](const Status& answer) { done(answer); });
   const std::size_t there = engine_.state->snapshots().all().size() + creations_.size();
   if (status.ok() && there >= kMaxSnapshots)
     status = Status(Code::no_space,

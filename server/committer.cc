@@ -40,6 +40,10 @@ void Committer::add(Unit unit) {
   queue_.push_back({std::move(unit), {}, 0, false, {}});
 }
 
+void Committer::refuse(Status why, Done done) {
+  add({[why = std::move(why)](std::vector<Record>&) { return why; }, std::move(done)});
+}
+
 void Committer::pump() {
   if (!failure_.ok()) return;
   apply_queue();
@@ -75,7 +79,8 @@ bool Committer::apply_front() {
     }
     const Status built = front.unit.build(front.records);
     if (built.code() == Code::need_block) return wait_for_block(built);
-    if (!built.ok() || front.records.empty()) return drop_front(built);
+    if (!built.ok()) return refuse_front(built);
+    if (front.records.empty()) return drop_front(built);
     front.built = true;
   }
   if (front.applied == 0 && front.records.size() > 1) {
@@ -106,6 +111,17 @@ bool Committer::drop_front(const Status& status) {
   const Done done = std::move(queue_.front().unit.done);
   queue_.pop_front();
   done(status);
+  return true;
+}
+
+// As drop_front(), once what was applied before it is durable.
+bool Committer::refuse_front(const Status& status) {
+  auto& before = waiting_.empty() ? flying_waiting_ : waiting_;
+  if (before.empty()) return drop_front(status);
+  before.push_back([status, done = std::move(queue_.front().unit.done)](const Status& durable) {
+    done(durable.ok() ? status : durable);
+  });
+  queue_.pop_front();
   return true;
 }
 

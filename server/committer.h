@@ -28,8 +28,9 @@ class Committer {
  public:
   using Done = std::function<void(Status)>;
   struct Unit {
-    // Called when the unit is about to be applied: the records as they must be now. Not ok, or no
-    // records: the unit is dropped and done() told at once.
+    // Called when the unit is about to be applied: the records as they must be now. No records: the
+    // unit is dropped and done() told at once. Not ok: dropped too, but done() told only when what
+    // was applied before is durable; a refusal may speak of that ("exists already").
     std::function<Status(std::vector<Record>&)> build;
     Done done;
   };
@@ -41,6 +42,8 @@ class Committer {
             Freed freed);
 
   void add(Unit unit);
+  // An answer that speaks of what may not be durable yet: done(why) when it is, or the failure.
+  void refuse(Status why, Done done);
   // Applies what may be applied, and starts the next commit if none is in flight. Once a turn.
   void pump();
   // Asks for a checkpoint at the next edge, needed or not.
@@ -65,6 +68,7 @@ class Committer {
   void apply_queue();
   bool apply_front();  // false: it has to wait
   bool drop_front(const Status& status);
+  bool refuse_front(const Status& status);
   bool wait_for_block(const Status& miss);
   bool admitted(std::size_t more_bytes) const;
   bool checkpoint_due() const;

@@ -106,6 +106,47 @@ TEST_CASE("A server whose journal cannot be written goes on serving what is dura
   REQUIRE(rig.engine().close().code() == Code::io_error);
 }
 
+TEST_CASE("What is not durable is not spoken of when a request is refused") {
+  Rig rig;
+  rig.faults = std::make_shared<FaultPlan>();
+  rig.open();
+  REQUIRE(rig.create("old").ok());
+  rig.until_idle();
+  rig.faults->fail(1, FaultPlan::flushes(), Often::for_ever);
+  // The second of the same name hears of the first only when that is there; so does who deletes.
+  Status first, second, gone;
+  int told = 0;
+  rig.engine().create_snapshot("new", [&](Result<Snapshot> s) { first = s.status(), ++told; });
+  rig.engine().create_snapshot("new", [&](Result<Snapshot> s) { second = s.status(), ++told; });
+  rig.engine().delete_snapshot("old", true, [&](const Status&) {});
+  rig.turns(1);
+  rig.engine().delete_snapshot("old", true, [&](const Status& s) { gone = s, ++told; });
+  rig.until([&] { return told == 3; });
+  REQUIRE(first.code() == Code::io_error);
+  REQUIRE(second.code() == Code::io_error);
+  REQUIRE(gone.code() == Code::io_error);
+  // Nor later.
+  REQUIRE(rig.create("new").status().code() == Code::io_error);
+  told = 0;
+  rig.engine().delete_snapshot("old", true, [&](const Status& s) { gone = s, ++told; });
+  rig.engine().rename_snapshot("old", "older", [&](const Status& s) { first = s, ++told; });
+  rig.until([&] { return told == 2; });
+  REQUIRE(gone.code() == Code::io_error);
+  REQUIRE(first.code() == Code::io_error);
+}
+
+TEST_CASE("Of two snapshots of one name that are asked for together one is made") {
+  Rig rig;
+  rig.open();
+  Status first, second;
+  int told = 0;
+  rig.engine().create_snapshot("new", [&](Result<Snapshot> s) { first = s.status(), ++told; });
+  rig.engine().create_snapshot("new", [&](Result<Snapshot> s) { second = s.status(), ++told; });
+  rig.until([&] { return told == 2; });
+  REQUIRE(first.ok());
+  REQUIRE(second.code() == Code::exists);
+}
+
 TEST_CASE("A store opens in spite of a read that fails once") {
   for (std::uint64_t nth = 1;; ++nth) {
     INFO("read number " << nth);
