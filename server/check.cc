@@ -17,12 +17,28 @@ Status StoreCheck::run() {
   CSNAP_ASSIGN(const bool opened, open_state());
   if (!opened) return {};
   report_.complete = true;
+  look_at_all();
+  return {};
+}
+
+void StoreCheck::look_at_all() {
+  report_.counts = {};
   reader_ = std::make_unique<BlockReader>(metadata_, state().cache(), on_disk_.uuid);
   look_at_tree();
   look_at_space();
   look_at_checksums();
   report_tree();
-  return {};
+}
+
+Wounds StoreCheck::take_wounds() {
+  Wounds wounds;
+  wounds.tree = std::move(tree_);
+  wounds.snapshot_table = std::exchange(snapshots_damaged_, false);
+  wounds.client_table = std::exchange(clients_damaged_, false);
+  wounds.checksum_blocks = std::move(bad_checksums_);
+  bad_checksums_.clear();
+  wounds.lost = std::exchange(lost_, {});
+  return wounds;
 }
 
 CheckReport StoreCheck::take_report() {

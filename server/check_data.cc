@@ -121,6 +121,7 @@ void StoreCheck::look_at_checksums() {
     std::vector<std::uint32_t> crcs((to - from) * kChecksumsPerBlock);
     reader_->read(addresses, BlockKind::checksums, [&](std::size_t i, const Result<ConstBlock>& b) {
       if (!b.ok()) {
+        bad_checksums_.push_back(addresses[i]);
         add(CheckArea::checksums, Severity::damage, addresses[i],
             b.status().message() + "; the data of " + std::to_string(kChecksumsPerBlock) +
                 " store chunks, from " +

@@ -6,12 +6,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/check.h"
 #include "server/check_reader.h"
 #include "server/check_space.h"
 #include "server/later_commits.h"
+#include "server/mend.h"
 #include "server/recovery.h"
 #include "server/tree_facts.h"
 
@@ -31,6 +33,14 @@ class StoreCheck {
   // -- what was found ----------------------------------------------------------------------------
   const CheckReport& report() const { return report_; }
   Recovered& recovered() { return recovered_; }
+  // Takes what there is to be mended in the state, which goes on being what it is.
+  Wounds take_wounds();
+  // Commits behind a damaged one were found, and are not part of the state.
+  bool journal_damaged() const { return journal_damaged_; }
+  const LaterCommits& later_commits() const { return later_; }
+  // The state was mended before the journal was replayed into it.
+  bool mended() const { return mended_; }
+  const Mended& mended_before() const { return mended_before_; }
   StoreState& state() { return *state_; }
 
  private:
@@ -42,7 +52,10 @@ class StoreCheck {
   void report_journal(const JournalDamage& damage, const LaterCommits& later);
   void report_lost_commits();
   void report_tables(const std::vector<TableFault>& faults);
+  Result<bool> replay_mended();
+  Status replay_over(Mender& mender, bool names_lost, const Record& record, const Status& why);
   Status refused(const Record& record, const Status& why);
+  void look_at_all();
   // check_tree.cc
   void look_at_tree();
   void report_tree();
@@ -74,7 +87,11 @@ class StoreCheck {
   LaterCommits later_;           // behind a damaged one
   std::unique_ptr<BlockReader> reader_;
   TreeFacts tree_;
-  bool tables_damaged_ = false;
+  std::vector<BlockAddress> bad_checksums_;
+  std::vector<std::pair<ChunkRun, ShareMask>> lost_;  // what records say that were left out
+  bool snapshots_damaged_ = false, clients_damaged_ = false;
+  Mended mended_before_;
+  bool mended_ = false;           // in memory, so that the journal could be replayed
   bool journal_damaged_ = false;  // and later commits are lost
 };
 

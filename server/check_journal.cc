@@ -35,12 +35,40 @@ Result<bool> StoreCheck::open_state() {
   }
   state_ = &recovery.state();
   report_tables(faults);
-  const Status replayed = recovery.replay(
-      [this](Sequence, const Record& record, const Status& why) { return refused(record, why); });
-  recovered_ = recovery.take();
   if (journal_damaged_) report_lost_commits();
+  const Status replayed = recovery.replay();
+  recovered_ = recovery.take();
+  return replayed.ok() ? true : replay_mended();
+}
+
+// A record met damage. So the state of the checkpoint is looked at as it is, mended in memory, and
+// the journal replayed into that.
+Result<bool> StoreCheck::replay_mended() {
+  CSNAP_ASSIGN(Recovery recovery, Recovery::survey(store_, metadata_, on_disk_));
+  std::vector<TableFault> faults;
+  CSNAP_TRY(recovery.load(options_.cache_bytes, &faults));
+  state_ = &recovery.state();
+  look_at_all();
+  const bool names_lost = snapshots_damaged_;
+  Wounds wounds = take_wounds();
+  const auto lost_before = std::exchange(wounds.lost, {});
+  Mender mender(state(), metadata_);
+  const Status mended = mender.mend(wounds);
+  mended_ = true;
+  mended_before_ = mender.done();
+  if (!mended.ok())
+    add(CheckArea::journal, Severity::damage, {},
+        "the journal cannot be replayed, for what is damaged cannot be mended: " +
+            mended.message());
+  const Status replayed =
+      !mended.ok() ? mended
+                   : recovery.replay([&](Sequence, const Record& record, const Status& why) {
+                       return replay_over(mender, names_lost, record, why);
+                     });
+  recovered_ = recovery.take();
+  lost_.insert(lost_.end(), lost_before.begin(), lost_before.end());
   if (replayed.ok()) return true;
-  add(CheckArea::journal, Severity::damage, {}, replayed.message());
+  if (mended.ok()) add(CheckArea::journal, Severity::damage, {}, replayed.message());
   return false;
 }
 
@@ -61,17 +89,19 @@ void StoreCheck::report_lost_commits() {
                          number(later_.commits, "commit", "commits") +
                              " behind the damaged one can be read, with " +
                              number(later_.exceptions.size(), "run", "runs") + " of copied chunks");
-  for (const ExceptionAdded& added : later_.exceptions)
+  for (const ExceptionAdded& added : later_.exceptions) {
     add_lost(finding, {added.chunk, added.crcs.size()}, added.mask);
+    lost_.emplace_back(ChunkRun{added.chunk, added.crcs.size()}, added.mask);
+  }
   for (const Record& record : later_.others)
     add(CheckArea::journal, Severity::damage, {},
         "what a commit behind the damaged one says has not happened: " + to_string(record));
 }
 
 void StoreCheck::report_tables(const std::vector<TableFault>& faults) {
-  tables_damaged_ = !faults.empty();
   for (const TableFault& fault : faults) {
     const bool snapshots = fault.kind == BlockKind::snapshots;
+    (snapshots ? snapshots_damaged_ : clients_damaged_) = true;
     add(snapshots ? CheckArea::snapshots : CheckArea::clients, Severity::damage, fault.block,
         fault.what + (snapshots ? "; names and identities of up to 16 snapshots are lost, their "
                                   "content is not"
@@ -79,12 +109,28 @@ void StoreCheck::report_tables(const std::vector<TableFault>& faults) {
   }
 }
 
+// Tries a record again, once what was mended has made way for it.
+Status StoreCheck::replay_over(Mender& mender, bool names_lost, const Record& record,
+                               const Status& why) {
+  const auto* added = std::get_if<ExceptionAdded>(&record);
+  if (added == nullptr) return refused(record, why);
+  CSNAP_TRY(mender.make_way(*added, names_lost));
+  std::vector<StoreRun> freed;
+  const Status applied = state().with_blocks([&]() -> Status {
+    CSNAP_TRY(state().validate(record));
+    return state().apply(record, freed);
+  });
+  return applied.ok() ? applied : refused(record, applied);
+}
+
 // A record that contradicts the state it meets. The rest of the journal is replayed all the same.
 Status StoreCheck::refused(const Record& record, const Status& why) {
   if (why.code() == Code::no_space || why.code() == Code::internal) return why;
   Finding& finding = add(CheckArea::journal, Severity::damage, {}, why.message());
-  if (const auto* added = std::get_if<ExceptionAdded>(&record))
+  if (const auto* added = std::get_if<ExceptionAdded>(&record)) {
     add_lost(finding, {added->chunk, added->crcs.size()}, added->mask);
+    lost_.emplace_back(ChunkRun{added->chunk, added->crcs.size()}, added->mask);
+  }
   return {};
 }
 

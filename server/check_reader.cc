@@ -19,14 +19,29 @@ BlockReader::BlockReader(Device& device, BlockCache& cache, const Uuid& store)
   }
 }
 
-void BlockReader::read(std::span<const BlockAddress> addresses, BlockKind kind,
-                       const Visit& visit) {
+// need_block when it is not in memory.
+Result<ConstBlock> BlockReader::cached(BlockAddress address, std::span<const BlockKind> kinds) {
+  auto block = cache_.read(address, kinds.front());
+  for (std::size_t i = 1; i < kinds.size() && block.status().code() == Code::corrupt; ++i)
+    block = cache_.read(address, kinds[i]);
+  return block;
+}
+
+Status BlockReader::verify(ConstBlock block, BlockAddress address,
+                           std::span<const BlockKind> kinds) const {
+  for (const BlockKind kind : kinds.subspan(1))
+    if (kind_of(block) == kind) return check_block(block, kind, address, store_);
+  return check_block(block, kinds.front(), address, store_);
+}
+
+void BlockReader::read_kinds(std::span<const BlockAddress> addresses,
+                             std::span<const BlockKind> kinds, const Visit& visit) {
   std::size_t next = 0;
   while (next < addresses.size() || idle_.size() < kPieces) {
     while (next < addresses.size() && !idle_.empty()) {
-      const auto cached = cache_.read(addresses[next], kind);
-      if (cached.status().code() != Code::need_block) {
-        visit(next++, cached);
+      const auto block = cached(addresses[next], kinds);
+      if (block.status().code() != Code::need_block) {
+        visit(next++, block);
         continue;
       }
       Piece& piece = *idle_.back();
@@ -44,7 +59,7 @@ void BlockReader::read(std::span<const BlockAddress> addresses, BlockKind kind,
     while (!finished_.empty()) {
       Piece* piece = finished_.back();
       finished_.pop_back();
-      deliver(*piece, addresses, kind, visit);
+      deliver(*piece, addresses, kinds, visit);
       idle_.push_back(piece);
     }
   }
@@ -61,13 +76,13 @@ void BlockReader::submit(Piece& piece, std::span<const BlockAddress> addresses) 
 }
 
 void BlockReader::deliver(const Piece& piece, std::span<const BlockAddress> addresses,
-                          BlockKind kind, const Visit& visit) {
+                          std::span<const BlockKind> kinds, const Visit& visit) {
   const BlockAddress from = addresses[piece.first];
   AlignedBuffer alone;
   for (std::size_t i = piece.first; i < piece.end; ++i) {
-    const auto cached = cache_.read(addresses[i], kind);
-    if (cached.status().code() != Code::need_block) {
-      visit(i, cached);
+    const auto in_memory = cached(addresses[i], kinds);
+    if (in_memory.status().code() != Code::need_block) {
+      visit(i, in_memory);
       continue;
     }
     ConstBlock block = piece.buffer.span().subspan((addresses[i] - from) * kBlockSize, kBlockSize);
@@ -78,7 +93,7 @@ void BlockReader::deliver(const Piece& piece, std::span<const BlockAddress> addr
       status = read_sync(device_, addresses[i].value * kBlockSize, alone.span());
       block = alone.span();
     }
-    if (status.ok()) status = check_block(block, kind, addresses[i], store_);
+    if (status.ok()) status = verify(block, addresses[i], kinds);
     visit(i, status.ok() ? Result<ConstBlock>(block) : Result<ConstBlock>(status));
   }
 }

@@ -25,7 +25,12 @@ class BlockReader {
   // Visits the block at each address once, in any order. A block that cannot be read or is not what
   // it should be is a Status to visit. REQUIRES: addresses ascend and lie on the device; visit
   // changes nothing in the cache.
-  void read(std::span<const BlockAddress> addresses, BlockKind kind, const Visit& visit);
+  void read(std::span<const BlockAddress> addresses, BlockKind kind, const Visit& visit) {
+    read_kinds(addresses, {&kind, 1}, visit);
+  }
+  // Blocks of any of these kinds are right.
+  void read_kinds(std::span<const BlockAddress> addresses, std::span<const BlockKind> kinds,
+                  const Visit& visit);
 
  private:
   struct Piece {
@@ -34,8 +39,10 @@ class BlockReader {
     Status status;
   };
   void submit(Piece& piece, std::span<const BlockAddress> addresses);
-  void deliver(const Piece& piece, std::span<const BlockAddress> addresses, BlockKind kind,
-               const Visit& visit);
+  void deliver(const Piece& piece, std::span<const BlockAddress> addresses,
+               std::span<const BlockKind> kinds, const Visit& visit);
+  Result<ConstBlock> cached(BlockAddress address, std::span<const BlockKind> kinds);
+  Status verify(ConstBlock block, BlockAddress address, std::span<const BlockKind> kinds) const;
 
   Device& device_;
   BlockCache& cache_;

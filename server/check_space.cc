@@ -39,10 +39,12 @@ class Comparison {
     });
     const std::uint64_t base = group * kBitsPerBitmapBlock;
     const std::uint64_t blocks = std::min(kBitsPerBitmapBlock, space_.blocks - base);
+    bool differs = false;
     for (std::uint64_t w = 0; w < (blocks + 63) / 64; ++w) {
       const std::uint64_t valid = word_mask(0, std::min<std::uint64_t>(64, blocks - w * 64));
       const std::uint64_t wanted = load_word(bits_, w), found = load_word(actual, w) & valid;
       if (wanted == found) continue;
+      differs = true;
       for_each_bit(wanted & ~found, base + w * 64, [&](std::uint64_t block) {
         ++out_.missing_blocks;
         add(out_.missing, block);
@@ -52,6 +54,7 @@ class Comparison {
         add(out_.leaked, block);
       });
     }
+    if (differs) out_.differing.push_back(group);
     count(actual, blocks);
   }
 
@@ -62,7 +65,9 @@ class Comparison {
     out_.free_blocks += blocks;
     out_.free_chunks += blocks >> (space_.chunk_shift - kBlockShift);
     expected_.fill(group, bits_, [](std::uint64_t) {});
-    out_.not_ready += count_bits(bits_, 0, blocks);
+    const std::uint64_t used = count_bits(bits_, 0, blocks);
+    out_.not_ready += used;
+    if (used > 0) out_.unwritten.push_back(group);
   }
 
  private:
@@ -124,14 +129,18 @@ SpaceFacts check_space(BlockReader& reader, const SpaceLayout& space, const Tree
   std::uint64_t done = 0;
   reader.read(addresses, BlockKind::bitmap,
               [&](std::size_t group, const Result<ConstBlock>& block) {
-                if (block.ok())
+                if (block.ok()) {
                   comparison.compare(group, block->subspan(sizeof(BlockHeader)));
-                else
+                } else {
                   out.bad.push_back({addresses[group], block.status().message()});
+                  out.unreadable.push_back(group);
+                }
                 if (++done % 1024 == 0) progress(done, addresses.size());
               });
   for (std::uint64_t group = space.bitmap_ready; group < space.bitmap_blocks; ++group)
     comparison.compare_unwritten(group);
+  std::sort(out.differing.begin(), out.differing.end());
+  std::sort(out.unreadable.begin(), out.unreadable.end());
   return out;
 }
 

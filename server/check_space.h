@@ -27,6 +27,9 @@ struct SpaceFacts {
   std::uint64_t missing_blocks = 0, leaked_blocks = 0, shared_blocks = 0;
   std::uint64_t free_blocks = 0, free_chunks = 0;  // by the bitmaps
   std::uint64_t not_ready = 0;  // blocks in use under bitmap blocks never written
+  // By number, ascending, for repair: bitmap blocks that differ, were never written and should be,
+  // cannot be read.
+  std::vector<std::uint64_t> differing, unwritten, unreadable;
 };
 
 // The bits that the blocks under one bitmap block should have. For check and repair.

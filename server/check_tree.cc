@@ -69,10 +69,11 @@ void StoreCheck::report_tree() {
             std::to_string(mask.ref.block.value) + ", and there are " + hex(mask.found));
   for (const BlockAddress block : tree_.blocks_twice)
     add(CheckArea::tree, Severity::damage, block, "this block is in the tree twice");
-  report_bits(tree_.foreign, "of no snapshot");
+  report_bits(tree_.foreign,
+              snapshots_damaged_ ? "of snapshots whose names are lost" : "of no snapshot");
   report_bits(tree_.leftover, "that the deletion of their snapshot should have cleared");
   report_exceptions();
-  if (tree_.lost_chunks > 0)
+  if (tree_.lost_chunks > 0 && !mended_)
     add(CheckArea::tree, Severity::note, {},
         std::to_string(tree_.lost_chunks) + " chunks are marked as lost, by an earlier repair");
 }

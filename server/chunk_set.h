@@ -16,16 +16,21 @@ namespace csnap {
 
 class ChunkSet {
  public:
-  explicit ChunkSet(std::uint64_t chunks = 0)
+  ChunkSet() : ChunkSet(0) {}
+  explicit ChunkSet(std::uint64_t chunks)
       : chunks_(chunks),
         words_(static_cast<std::uint64_t*>(std::calloc(chunks / 64 + 1, sizeof(std::uint64_t)))) {
     if (!words_) throw std::bad_alloc();
   }
 
-  // REQUIRES of both: the run lies within the set.
+  // REQUIRES of all: the run lies within the set.
   void insert(StoreRun run) {
     for_each_word(run.start.value, run.end().value,
                   [&](std::uint64_t w, std::uint64_t mask) { words_.get()[w] |= mask; });
+  }
+  void erase(StoreRun run) {
+    for_each_word(run.start.value, run.end().value,
+                  [&](std::uint64_t w, std::uint64_t mask) { words_.get()[w] &= ~mask; });
   }
   bool overlaps(StoreRun run) const {
     std::uint64_t found = 0;

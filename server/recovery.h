@@ -50,6 +50,8 @@ class Recovery {
   static Result<Recovery> survey(Device& store, Device& metadata, const Superblock& on_disk);
   // Whoever goes on after damage loses the commits from there on.
   const std::optional<JournalDamage>& damage() const { return damage_; }
+  // The newest checkpoint that is whole in the journal; none: that of the superblock.
+  const std::optional<Superblock>& checkpoint() const { return checkpoint_; }
   // Epoch of the last whole commit; that of nobody if there is none.
   Epoch last_epoch() const { return last_epoch_; }
   // What the data of the last commit made of it, when that could not be read.

@@ -304,4 +304,17 @@ void Space::release_freed_blocks(const std::vector<BlockAddress>& blocks) {
   for (const BlockAddress block : blocks) unavoid({block.value, block.value + 1});
 }
 
+void Space::bitmaps_changed() {
+  give_picks_back();
+  data_view_.group = metadata_view_.group = kNoGroup;
+  std::fill(hints_.begin(), hints_.end(), std::uint8_t{0});
+  loose_.clear();
+  extent_ = {0, 0};
+  std::vector<BlockRange> known;
+  avoid_.for_each(0, layout_.blocks, [&](std::uint64_t from, std::uint64_t to, Fill) {
+    known.push_back({from, to});
+  });
+  for (const BlockRange& range : known) avoid_.set_fill(range.from, range.to, Fill::unknown);
+}
+
 }  // namespace csnap

@@ -93,6 +93,9 @@ class Space : public BlockAllocator {
   std::vector<BlockAddress> take_freed_blocks();
   void release_freed_blocks(const std::vector<BlockAddress>& blocks);
 
+  // Somebody changed bitmap blocks in the cache, not through this: forgets what was seen of them.
+  void bitmaps_changed();
+
   std::uint64_t free_chunks() const { return layout_.free_chunks; }
   // Free chunks that are neither reserved nor held. May say too few, never too many, while bitmaps
   // of held runs are not in memory. Visits every held run when chunks have several blocks.

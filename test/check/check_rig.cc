@@ -45,6 +45,37 @@ CheckReport CheckRig::check(const CheckOptions& check_options) {
   return std::move(*report);
 }
 
+Result<RepairReport> CheckRig::repair(bool data, bool copy) {
+  MemoryDevice device(store);
+  std::unique_ptr<MemoryDevice> metadata_device;
+  if (metadata) metadata_device = std::make_unique<MemoryDevice>(metadata);
+  RepairOptions repair_options;
+  repair_options.check.data = data;
+  repair_options.holder = "a test";
+  repair_options.copy = copy;
+  return repair_store(device, metadata_device.get(), repair_options);
+}
+
+std::map<SnapshotId, std::set<std::uint64_t>> CheckRig::read_everything() {
+  std::map<SnapshotId, std::set<std::uint64_t>> lost;
+  open();
+  for (const auto& info : engine().list()) {
+    const SnapshotId id = info.snapshot.id;
+    for (std::uint64_t c = 0; c < options.origin_chunks; ++c) {
+      bool told = false;
+      read_snapshot(id, {Chunk(c), 1}, [&](const Status& status) {
+        if (status.code() == Code::lost) lost[id].insert(c);
+        if (!status.ok() && status.code() != Code::lost) FAIL(status.to_string());
+        told = true;
+      });
+      until([&] { return told; });
+    }
+  }
+  close();
+  CHECK(mismatches() == 0);
+  return lost;
+}
+
 Superblock CheckRig::superblock() {
   MemoryDevice device(metadata ? metadata : store);
   auto superblock = read_superblock(device);

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <set>
 #include <string>
 
 #include "server/check.h"
+#include "server/repair.h"
 #include "test/engine/rig.h"
 
 namespace csnap {
@@ -19,6 +22,10 @@ class CheckRig : public Rig {
 
   CheckReport check(bool data = false);
   CheckReport check(const CheckOptions& options);
+  Result<RepairReport> repair(bool data = false, bool copy = false);
+  // Opens the store, reads every chunk of every snapshot, and says which are lost. What is not lost
+  // must be right.
+  std::map<SnapshotId, std::set<std::uint64_t>> read_everything();
   Superblock superblock();
   MemoryVolume& meta() { return metadata ? *metadata : *store; }
   // Changes a byte of a metadata block, nothing else.
