@@ -72,7 +72,7 @@ void Mapper::send_hello(std::uint64_t now_ms) {
   else
     hello.mutable_volume()->set_snapshot_name(options_.volume_name);
   if (info_) {
-    hello.set_resume(true);
+    hello.set_resume(!begin_anew_);
     hello.set_store(uuid_to_proto(info_->store));
     for (const auto& [handle, read] : reads_)
       if (read.server_id != 0) hello.add_unfinished_reads(read.server_id);
@@ -134,6 +134,14 @@ void Mapper::on_hello_error(const Frame& frame) {
   wire::Error error;
   if (auto status = parse_body(frame, error); !status.ok()) return host_.hang_up(status);
   Status status = status_of(error);
+  if (info_ && status.code() == Code::cancelled && frame.header.request_id == hello_id_) {
+    // Our lease has run out. What was granted is given up before the session begins anew, or a
+    // Welcome that is lost would leave us believing in it.
+    start_void();
+    state_ = State::greeting;
+    begin_anew_ = true;
+    return send_hello(now_ms_);
+  }
   if (error.retry_after_ms() == 0 && for_good(status.code())) volume_gone(status);
   // A volume that cannot be had now is asked for again, but only by those who had it before.
   else if (!info_ && status.code() != Code::unavailable && error.retry_after_ms() == 0)
@@ -168,6 +176,7 @@ void Mapper::on_hello_reply(const Frame& frame) {
     volume_gone(status);
     return host_.hang_up(status);
   }
+  begin_anew_ = false;
   const std::string name = info_->volume_name;
   info_ = std::move(info).value();
   info_->volume_name = name;  // what the user called it when it was opened

@@ -195,6 +195,7 @@ class Mapper {
   Standing standing_;
   std::uint64_t lease_from_ms_ = 0;  // of the last proof that the server knows us
 
+  bool begin_anew_ = false;    // the server does not know the session: the next Hello begins it
   bool void_pending_ = false;  // the session is new and not everything old is forgotten yet
   bool owes_upload_ = false;   // kept over connections until UploadDone was answered
   std::set<std::uint64_t> upload_ids_;

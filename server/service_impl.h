@@ -77,6 +77,7 @@ class Service::Impl {
   void start_session(Channel& c, const Uuid& id, SnapshotId volume, const wire::Hello& hello);
   void opened(const Uuid& id, const Result<ClientKey>& key);
   Result<SnapshotId> resolve(const wire::VolumeName& name) const;
+  bool is_absent(const Uuid& session) const;  // known from before the restart, and not back yet
   void resume(Channel& c, Session& s, const wire::Hello& hello);
   // The channel becomes the session's; an older one is closed.
   void attach(Channel& c, Session& s);

@@ -101,7 +101,13 @@ void Service::Impl::open_session(Channel& c, const wire::Hello& hello) {
   const auto volume = resolve(hello.volume());
   if (!volume.ok()) return refuse(c, c.hello_id, volume.status());
   const auto known = sessions.find(*id);
-  if (known == sessions.end()) return start_session(c, *id, *volume, hello);
+  if (known == sessions.end()) {
+    // Were it begun here, and the Welcome lost, the client would next hear that it was resumed, and
+    // take what it was granted before its lease ended for granted still.
+    if (hello.resume() && !is_absent(*id))
+      return refuse(c, c.hello_id, Status(Code::cancelled, "the session is over; begin it anew"));
+    return start_session(c, *id, *volume, hello);
+  }
   Session& s = *known->second;
   // A session that is still being opened has been granted nothing that could be given up.
   if (!hello.resume() && !s.opening) {
@@ -144,10 +150,14 @@ void Service::Impl::attach(Channel& c, Session& s) {
   c.session = &s;
 }
 
+bool Service::Impl::is_absent(const Uuid& id) const {
+  const auto absent = engine->absent_clients();
+  return std::ranges::find(absent, id) != absent.end();
+}
+
 void Service::Impl::start_session(Channel& c, const Uuid& id, SnapshotId volume,
                                   const wire::Hello& hello) {
-  const auto absent = engine->absent_clients();
-  const bool was_here = std::ranges::find(absent, id) != absent.end();
+  const bool was_here = is_absent(id);
   if (was_here && !hello.resume()) engine->forget_client(id);
   auto& s = *(sessions[id] = std::make_unique<Session>());
   s.id = id;

@@ -168,6 +168,30 @@ TEST_CASE("A session that the server has forgotten loses its grants before it ge
   rig.expect<wire::UniqueRequest>(wire::MESSAGE_UNIQUE);
 }
 
+TEST_CASE("A session that is over is begun anew, and no lost Welcome brings its grants back") {
+  MapperRig rig;
+  rig.connect();
+  rig.mapper->disconnected();
+  rig.time += 2 * kLease;
+  rig.mapper->connected(rig.time);
+  const auto [id, hello] = rig.expect<wire::Hello>(wire::MESSAGE_HELLO);
+  CHECK(hello.resume());
+  rig.error(id, Code::cancelled);
+  CHECK(rig.host.drains == 1);
+  CHECK(rig.host.now.lease_until_ms == 0);
+  CHECK(rig.host.hung_up.ok());
+  CHECK_FALSE(rig.expect<wire::Hello>(wire::MESSAGE_HELLO).second.resume());
+  rig.mapper->drained();
+  CHECK(rig.host.forgets == 1);
+  CHECK(rig.host.now.lease_until_ms == 0);
+  rig.mapper->disconnected();
+  CHECK_FALSE(rig.connect(Known::fresh).resume());
+  rig.mapper->drained();
+  CHECK(rig.host.now.lease_until_ms > rig.time);
+  rig.mapper->disconnected();
+  CHECK(rig.connect(Known::resumed).resume());
+}
+
 TEST_CASE("A connection lost while grants are being forgotten does not bring them back") {
   MapperRig rig;
   rig.connect();

@@ -52,7 +52,22 @@ TEST_CASE("A session outlives its connection until its lease ends") {
   rig.pass(200);
   CHECK(rig.service().sessions() == 0);
   CHECK(rig.engine().clients().empty());
-  const auto w = resume(rig, rig.connect(), rig.hello(session));
+}
+
+TEST_CASE("A session whose lease has ended cannot be resumed, only begun anew") {
+  ServiceRig rig;
+  const auto session = rig.new_uuid();
+  rig.disconnect(rig.open(session));
+  rig.pass(1100);
+  // However often it tries, in this server or the next: it must hear that its grants are void.
+  const auto c = rig.connect();
+  for (int i = 0; i < 2; ++i) {
+    rig.send(c, wire::MESSAGE_HELLO, rig.hello(session, 0, true));
+    rig.expect_error(c, wire::ERROR_CANCELLED);
+  }
+  CHECK(rig.engine().clients().empty());
+  rig.send(c, wire::MESSAGE_HELLO, rig.hello(session));
+  const auto w = rig.expect(c, wire::MESSAGE_WELCOME).as<wire::Welcome>();
   CHECK_FALSE(w.resumed());
   CHECK_FALSE(w.restarted());
 }

@@ -244,8 +244,7 @@ void Client::hang_up(const Status& why) {
 void Client::handover(const std::vector<std::string>&, std::uint64_t) {}
 
 bool Client::lease_valid() const {
-  return gone_.ok() && !said_goodbye_ &&
-         world_.scheduler.now_ms() < standing_.lease_until_ms;
+  return gone_.ok() && !said_goodbye_ && world_.scheduler.now_ms() < standing_.lease_until_ms;
 }
 
 bool Client::may_deliver(std::uint64_t generation) const {

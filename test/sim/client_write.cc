@@ -159,9 +159,7 @@ void Client::write_in_place(const ActionPtr& a) {
     ++a->pending;
     submit(false, IoKind::write, place.value * chunk_size() + from % per_chunk() * kUnit,
            a->data.span().subspan((from - a->units.start) * kUnit, (to - from) * kUnit),
-           [ended](const Status& status) {
-             ended(status);
-           });
+           [ended](const Status& status) { ended(status); });
   }
   ended({});
 }

@@ -86,7 +86,7 @@ void Model::end_write(WriteId id, Durability how, Micros written) {
     for (const Tag t : unit.others) add(unit.undurable, t);
     unit.tag = tag(id, u);
     unit.others.clear();
-    unit.torn = unit.lingers = false;
+    unit.torn = unit.lingers = unit.anything = false;
     // Of writes that went on beside this one, any may have come last.
     for (const WriteId other : write.overlaps) {
       const auto under_way = writes_.find(other);
@@ -136,11 +136,12 @@ std::vector<Tag> Model::possible(const Unit& unit, SnapshotId volume, std::uint6
 
 Model::ReadId Model::begin_read(SnapshotId volume, UnitRun run) {
   const ReadId id = next_++;
-  Read read{volume, run, {}, {}, writing(volume, run)};
+  Read read{volume, run, {}, {}, {}, writing(volume, run)};
   const Volume& content = volumes_.at(volume);
   for (std::uint64_t u = run.start; u < run.end(); ++u) {
     read.allowed.push_back(possible(content[u], volume, u));
     read.torn.push_back(content[u].torn);
+    read.anything.push_back(content[u].anything);
   }
   reads_.emplace(id, std::move(read));
   return id;
@@ -169,8 +170,12 @@ std::string Model::judge(const std::vector<Tag>& allowed, bool torn,
   return {};
 }
 
-void Model::settle(Unit& unit, Tag found) {
+// What was found need not be durable yet.
+void Model::settle(Unit& unit, Tag found, Micros now) {
   if (unit.others.empty() || unit.lingers) return;
+  add(unit.undurable, unit.tag);
+  for (const Tag t : unit.others) add(unit.undurable, t);
+  unit.origin_written = unit.store_written = unit.metadata_written = now;
   unit.tag = found;
   unit.others.clear();
   unit.torn = false;
@@ -180,6 +185,7 @@ std::string Model::end_read(ReadId id, std::span<const std::byte> data) {
   const Read read = std::move(reads_.extract(id).mapped());
   Volume& volume = volumes_.at(read.volume);
   for (std::uint64_t i = 0; i < read.run.count; ++i) {
+    if (read.anything[i] || volume[read.run.start + i].anything) continue;
     std::optional<Tag> uniform;
     const std::string wrong =
         judge(read.allowed[i], read.torn[i] || volume[read.run.start + i].torn,
@@ -189,7 +195,7 @@ std::string Model::end_read(ReadId id, std::span<const std::byte> data) {
              (read.volume == kOrigin ? "the origin"
                                      : "snapshot " + std::to_string(read.volume.value)) +
              " " + wrong;
-    if (!read.changing && uniform) settle(volume[read.run.start + i], *uniform);
+    if (!read.changing && uniform) settle(volume[read.run.start + i], *uniform, now_());
   }
   return {};
 }
@@ -227,13 +233,21 @@ void Model::power_cut() {
   server_gone();
 }
 
-void Model::lost_since_flush() {
+void Model::lost_since_flush(std::uint64_t units_per_chunk) {
   const FlushTimes flushed = flushed_();
   const Volume& origin = volumes_.at(kOrigin);
   const Micros safe = std::min(flushed.store, flushed.metadata);
+  const auto in_place = [&](const Unit& unit) {
+    return unit.store_written != 0 && unit.store_written >= safe;
+  };
   for (auto& [id, volume] : volumes_) {
     if (id == kOrigin) continue;
     for (std::uint64_t u = 0; u < units_; ++u) {
+      const std::uint64_t first = u / units_per_chunk * units_per_chunk;
+      const auto chunk = volume.begin() + static_cast<long>(first);
+      volume[u].anything |=
+          writing(id, {first, units_per_chunk}) ||
+          std::any_of(chunk, chunk + static_cast<long>(units_per_chunk), in_place);
       if (volume[u].overwritten < safe) continue;
       add(volume[u].others, origin[u].tag);
       for (const Tag t : origin[u].others) add(volume[u].others, t);

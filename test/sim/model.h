@@ -36,8 +36,8 @@ struct FlushTimes {
 class Model {
  public:
   // flushed: how much of what completed is durable now.
-  Model(std::uint64_t units, std::function<FlushTimes()> flushed)
-      : units_(units), flushed_(std::move(flushed)) {}
+  Model(std::uint64_t units, std::function<FlushTimes()> flushed, std::function<Micros()> now)
+      : units_(units), flushed_(std::move(flushed)), now_(std::move(now)) {}
 
   static Tag tag(std::uint64_t write, std::uint64_t unit) { return write << 16 | unit; }
   static void fill(std::span<std::byte> unit, Tag tag);
@@ -72,8 +72,10 @@ class Model {
   // -- catastrophes ----------------------------------------------------------------------------
   void server_gone();  // what failed before has happened or never will
   void power_cut();
-  // Flushes were a lie: of what was preserved since the last true one, nothing may be left.
-  void lost_since_flush();
+  // Before that: flushes of the store were a lie, and of what was preserved since the last true one
+  // nothing may be left. What was written in place has no checksum, so that its whole chunk may be
+  // anything.
+  void lost_since_flush(std::uint64_t units_per_chunk);
 
   std::uint64_t units() const { return units_; }
 
@@ -85,6 +87,7 @@ class Model {
     Micros origin_written = 0, store_written = 0, metadata_written = 0;
     Micros overwritten = 0;  // of a snapshot: when the origin changed first since it was taken
     bool torn = false;       // sectors may differ
+    bool anything = false;   // flushes were a lie, and nothing can tell what is left here
     bool lingers = false;    // others may yet happen
   };
   using Volume = std::vector<Unit>;
@@ -99,14 +102,14 @@ class Model {
     SnapshotId volume;
     UnitRun run;
     std::vector<std::vector<Tag>> allowed;  // by unit
-    std::vector<bool> torn;
+    std::vector<bool> torn, anything;
     bool changing = false;  // some of it may have changed meanwhile
   };
   static void add(std::vector<Tag>& tags, Tag tag);
   static bool undurable_still(const Unit& unit, const FlushTimes& flushed);
   std::string judge(const std::vector<Tag>& allowed, bool torn, std::span<const std::byte> data,
                     std::optional<Tag>& uniform) const;
-  static void settle(Unit& unit, Tag found);
+  static void settle(Unit& unit, Tag found, Micros now);
   std::vector<Tag> possible(const Unit& unit, SnapshotId volume, std::uint64_t at) const;
   std::string name(Tag tag) const;
 
@@ -114,6 +117,7 @@ class Model {
 
   std::uint64_t units_;
   std::function<FlushTimes()> flushed_;
+  std::function<Micros()> now_;
   std::map<SnapshotId, Volume> volumes_;
   std::map<WriteId, Write> writes_;  // under way
   std::map<ReadId, Read> reads_;     // under way

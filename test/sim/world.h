@@ -148,6 +148,8 @@ class World {
   std::map<SnapshotId, SnapshotState> snapshots_;
   std::multiset<std::string> creating_;  // asked for, and not seen yet
   std::string being_asked_;              // the last of these
+  SnapshotId asked_about_;               // the last to be deleted or renamed
+  std::string renaming_to_;
   std::uint64_t next_name_ = 1, next_client_ = 1, incarnations_ = 0;
   std::uint64_t operations_ = 0, crashes_ = 0;
   Epoch last_epoch_;

@@ -15,7 +15,8 @@ void World::action_done(Client& client, Action& a, const Status& status) {
   trace([&] {
     return "client " + std::to_string(client.number()) + ": " + op_name(a.op) + " of units " +
            std::to_string(a.units.start) + "+" + std::to_string(a.units.count) + " of volume " +
-           std::to_string(client.volume().value) + ": " + status.to_string();
+           std::to_string(client.volume().value) + " (" + std::to_string(a.model) +
+           "): " + status.to_string();
   });
   if (!status.ok()) {
     judge_error(std::string(op_name(a.op)) + " by client " + std::to_string(client.number()),
@@ -41,8 +42,13 @@ void World::action_done(Client& client, Action& a, const Status& status) {
   }
 }
 
-void World::action_lost(Client&, Action& a) {
+void World::action_lost(Client& client, Action& a) {
   coverage.end(a.op);
+  trace([&] {
+    return "client " + std::to_string(client.number()) + ": " + op_name(a.op) + " of units " +
+           std::to_string(a.units.start) + "+" + std::to_string(a.units.count) + " (" +
+           std::to_string(a.model) + ") dies with it";
+  });
   if (!a.done.empty())
     model.fail_write(a.model);
   else if (a.model != 0)
@@ -150,6 +156,13 @@ void World::reconcile() {
       if (!state.names.contains(found->second) && !lied_)
         return fail("snapshot " + *state.names.begin() + " is now called " + found->second);
       state.names = {found->second};
+      if (admin_.busy() && asked_about_ == state.id) {
+        // A request that has not been sent is still to come.
+        if (state.renaming) state.names.insert(renaming_to_);
+        ++it;
+        continue;
+      }
+      state.renaming = false;
       if (state.deleted) {
         ++it;
         continue;

@@ -196,6 +196,7 @@ void World::remove() {
   request->set_name(name);
   request->set_force(random.below(4) != 0);
   s->delete_asked = deleting_happens_ = true;
+  asked_about_ = id;
   coverage.begin(Op::remove);
   admin_.ask(wire::MESSAGE_DELETE_SNAPSHOT, std::move(request), [=, this](const Admin::Answer& a) {
     coverage.end(Op::remove);
@@ -222,6 +223,8 @@ void World::rename() {
   request->set_to(to);
   s->names.insert(to);
   s->renaming = deleting_happens_ = true;
+  asked_about_ = id;
+  renaming_to_ = to;
   coverage.begin(Op::rename);
   admin_.ask(wire::MESSAGE_RENAME_SNAPSHOT, std::move(request), [=, this](const Admin::Answer& a) {
     coverage.end(Op::rename);
@@ -272,7 +275,7 @@ void World::check_list(const Admin::Answer& a) {
     if (!s.deleting()) listed[SnapshotId(s.id())] = s.name();
   for (const auto& [id, s] : snapshots_) {
     const auto found = listed.find(id);
-    if (found == listed.end() && s.created && !s.delete_asked)
+    if (found == listed.end() && s.created && !s.delete_asked && !s.deleted)
       return fail("snapshot " + *s.names.begin() + " is not in the list");
     if (found != listed.end() && !s.names.contains(found->second))
       return fail("snapshot " + *s.names.begin() + " is listed as " + found->second);
