@@ -25,13 +25,15 @@ Arguments parse_arguments(int argc, char** argv, std::uint64_t default_seconds,
       arguments.programs = argv[++i];
     } else if (i + 1 < argc && word == "--seconds") {
       arguments.seconds = strtoull(argv[++i], nullptr, 10);
+    } else if (i + 1 < argc && word == "--minutes") {
+      arguments.seconds = 60 * strtoull(argv[++i], nullptr, 10);
     } else if (i + 1 < argc && word == "--seed") {
       arguments.seed = strtoull(argv[++i], nullptr, 10);
     } else {
       std::string flags;
       for (const auto& flag : known_flags) flags += " [" + flag + "]";
-      fprintf(stderr, "Usage: %s [--bin FOLDER] [--seconds N] [--seed N]%s\n", argv[0],
-              flags.c_str());
+      fprintf(stderr, "Usage: %s [--bin FOLDER] [--seconds N | --minutes N] [--seed N]%s\n",
+              argv[0], flags.c_str());
       exit(2);
     }
   }

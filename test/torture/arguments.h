@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line that the torture programs share:
-//   PROGRAM [--bin FOLDER] [--seconds N] [--seed N] [flags of its own]
+//   PROGRAM [--bin FOLDER] [--seconds N | --minutes N] [--seed N] [flags of its own]
 #pragma once
 
 #include <cstdint>

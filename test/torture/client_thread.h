@@ -36,6 +36,8 @@ class ClientThread {
   struct Open {
     std::shared_ptr<Volume> volume;
     std::unique_ptr<NbdClient> client;
+    std::uint64_t since_us = 0;  // connected
+    std::size_t waiting = 0;     // requests in flight
   };
 
   std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
@@ -47,12 +49,15 @@ class ClientThread {
   void send(Request& request);
   void finish(Request& request);
   void take_answer(Request& request);
+  void take_failure(Request& request, int error);
 
   World& world_;
   const std::size_t number_;
+  const std::size_t nbd_ = number_ / (kThreads / 2);
   const std::string socket_;
   std::mt19937_64 random_;
   std::map<std::uint64_t, Open> open_;  // by the volume's number
+  bool excused_ = false;                // a request failed, as it may
 };
 
 }  // namespace csnap::torture

@@ -86,6 +86,10 @@ int NbdClient::wait(std::int64_t cookie) {
   }
 }
 
+bool NbdClient::alive() const {
+  return nbd_aio_is_dead(handle_) == 0 && nbd_aio_is_closed(handle_) == 0;
+}
+
 std::uint64_t NbdClient::size() const {
   const std::int64_t size = nbd_get_size(handle_);
   return size < 0 ? 0 : static_cast<std::uint64_t>(size);

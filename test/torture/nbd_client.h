@@ -39,6 +39,8 @@ class NbdClient {
   int poll(std::int64_t cookie, int timeout_ms);
 
   std::uint64_t size() const;
+  // Is the connection there?
+  bool alive() const;
 
  private:
   explicit NbdClient(nbd_handle* handle) : handle_(handle) {}

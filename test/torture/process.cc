@@ -77,8 +77,7 @@ void Process::start(const std::vector<std::string>& command, const std::string& 
 }
 
 bool Process::ended() {
-  int status = 0;
-  if (pid_ <= 0 || waitpid(pid_, &status, WNOHANG) != pid_) return pid_ <= 0;
+  if (pid_ <= 0 || waitpid(pid_, &status_, WNOHANG) != pid_) return pid_ <= 0;
   forget(pid_);
   pid_ = 0;
   return true;
@@ -91,6 +90,16 @@ int Process::finish(int signal) {
   const int status = wait_for(pid_);
   pid_ = 0;
   return status;
+}
+
+std::optional<int> Process::finish_within(int signal, int limit_ms) {
+  if (pid_ <= 0) return 0;
+  kill(pid_, signal);
+  for (int waited = 0; waited < limit_ms; ++waited) {
+    if (ended()) return status_;
+    usleep(1000);
+  }
+  return std::nullopt;
 }
 
 Outcome run(const std::vector<std::string>& command) {

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,9 +31,14 @@ class Process {
   bool ended();
   // Sends the signal and waits: the status of waitpid(); 0 if it was not running.
   int finish(int signal);
+  // The same, but nothing, and it runs on, when that takes longer.
+  std::optional<int> finish_within(int signal, int limit_ms);
+  // Of the last that ended by itself, as of waitpid().
+  int status() const { return status_; }
 
  private:
   pid_t pid_ = 0;
+  int status_ = 0;
 };
 
 struct Outcome {

@@ -20,7 +20,8 @@ namespace csnap::torture {
 
 namespace {
 
-constexpr int kUnreachable = 4, kNotFound = 3, kInTheWay = 5;  // exit codes of csnap-admin
+constexpr int kFailed = 1, kNotFound = 3, kUnreachable = 4, kInTheWay = 5,
+              kFull = 6;  // of csnap-admin
 constexpr int kPatienceMs = 60'000;
 
 void wait_for_socket(const std::string& path, Process& process, const std::string& log) {
@@ -48,36 +49,55 @@ bool answers(const std::string& socket_path) {
   return connected;
 }
 
-Rig::Rig(const RigOptions& options) : options_(options) {
+std::string make_folder() {
   const char* base = getenv("TMPDIR");
   std::string name = std::string(base == nullptr ? "/tmp" : base) + "/csnap-torture.XX" + "XXXX";
   if (mkdtemp(name.data()) == nullptr) die("cannot make a temporary folder");
-  folder_ = name;
+  return name;
+}
+
+Rig::Rig(const RigOptions& options, const std::string& folder)
+    : options_(options),
+      folder_(folder.empty() ? make_folder() : folder),
+      own_folder_(folder.empty()) {
   address_ = "unix:" + path("csnapd.sock");
-  const int fd = open(path("origin").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0 || ftruncate(fd, static_cast<off_t>(options.origin_size)) != 0) die("no origin");
-  close(fd);
-  std::vector<std::string> command{options.programs + "/csnap-mkstore", "--size",
-                                   std::to_string(options.store_size)};
-  command.insert(command.end(), options.mkstore.begin(), options.mkstore.end());
-  command.insert(command.end(), {path("origin"), path("store")});
+  if (options_.origin_path.empty()) {
+    options_.origin_path = path("origin");
+    const int fd = open(path("origin").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, static_cast<off_t>(options.origin_size)) != 0) die("no origin");
+    close(fd);
+  }
+  if (options_.store_path.empty()) options_.store_path = path("store");
+  make_store();
+}
+
+void Rig::make_store() {
+  std::vector<std::string> command{options_.programs + "/csnap-mkstore"};
+  if (!std::filesystem::exists(options_.store_path))
+    command.insert(command.end(), {"--size", std::to_string(options_.store_size)});
+  if (!options_.metadata_path.empty())
+    command.insert(command.end(), {"--metadata", options_.metadata_path});
+  command.insert(command.end(), options_.mkstore.begin(), options_.mkstore.end());
+  command.insert(command.end(), {options_.origin_path, options_.store_path});
   if (const auto made = run(command); made.code != 0) die("csnap-mkstore: " + made.output);
 }
 
 Rig::~Rig() {
   stop_nbds();
   server_.finish(SIGKILL);
-  if (!keep_) std::filesystem::remove_all(folder_);
+  if (own_folder_ && !keep_) std::filesystem::remove_all(folder_);
 }
 
 void Rig::start_server() {
   std::vector<std::string> command{options_.programs + "/csnapd",
                                    "--origin",
-                                   path("origin"),
+                                   options_.origin_path,
                                    "--store",
-                                   path("store"),
+                                   options_.store_path,
                                    "--listen",
                                    address_};
+  if (!options_.metadata_path.empty())
+    command.insert(command.end(), {"--metadata", options_.metadata_path});
   command.insert(command.end(), options_.server.begin(), options_.server.end());
   server_.start(command, path("csnapd.log"));
 }
@@ -86,16 +106,25 @@ void Rig::wait_for_server() {
   wait_for_socket(path("csnapd.sock"), server_, path("csnapd.log"));
 }
 
+void Rig::launch_nbd(std::size_t number, Process& process) {
+  const std::string log = path("nbd" + std::to_string(number) + ".log");
+  unlink(nbd_socket(number).c_str());  // left by one that was killed
+  process.start({options_.programs + "/csnap-nbd", "--server", address_, "--listen",
+                 "unix:" + nbd_socket(number), "--threads", std::to_string(options_.nbd_threads)},
+                log);
+  wait_for_socket(nbd_socket(number), process, log);
+}
+
 std::size_t Rig::start_nbd() {
   const std::size_t number = nbds_.size();
   auto process = std::make_unique<Process>();
-  const std::string log = path("nbd" + std::to_string(number) + ".log");
-  process->start({options_.programs + "/csnap-nbd", "--server", address_, "--listen",
-                  "unix:" + nbd_socket(number), "--threads", std::to_string(options_.nbd_threads)},
-                 log);
-  wait_for_socket(nbd_socket(number), *process, log);
+  launch_nbd(number, *process);
   nbds_.push_back(std::move(process));
   return number;
+}
+
+void Rig::start_nbd_again(std::size_t number) {
+  launch_nbd(number, *nbds_[number]);
 }
 
 void Rig::stop_nbds() {
@@ -115,10 +144,14 @@ Outcome Rig::admin(std::vector<std::string> words) {
 void Rig::admin_surely(const std::vector<std::string>& words) {
   bool lost = false;  // it may have happened
   for (int waited = 0;; waited += 10) {
+    const bool might_have_failed = admin_may_fail_;
     const auto outcome = admin(words);
     if (outcome.code == 0) return;
     if (lost && outcome.code == (words[0] == "create" ? kInTheWay : kNotFound)) return;
-    if (outcome.code != kUnreachable || waited > kPatienceMs) {
+    const bool excused =
+        outcome.code == kUnreachable || ((outcome.code == kFailed || outcome.code == kFull) &&
+                                         (might_have_failed || admin_may_fail_));
+    if (!excused || waited > kPatienceMs) {
       keep();
       die("csnap-admin " + words[0] + " ended with " + std::to_string(outcome.code) + ": " +
           outcome.output + "; everything is kept in " + folder_);

@@ -5,8 +5,10 @@
 // Threading: start_server() and stop_server() by one thread; the rest by any.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,9 @@ struct RigOptions {
   std::string programs;  // the folder with csnapd and the others
   std::uint64_t origin_size = 64u << 20;
   std::uint64_t store_size = 1u << 30;
+  // Where these are, else in the folder. They are there already; the store may be a file that is
+  // not there yet.
+  std::string origin_path, store_path, metadata_path;
   std::vector<std::string> mkstore;  // more options
   std::vector<std::string> server;
   int nbd_threads = 8;
@@ -25,17 +30,24 @@ struct RigOptions {
 
 class Rig {
  public:
-  explicit Rig(const RigOptions& options);
+  // folder: one that is there already and stays.
+  explicit Rig(const RigOptions& options, const std::string& folder = "");
   ~Rig();
 
   void start_server();
   // The exit status as of waitpid().
   int stop_server(int signal) { return server_.finish(signal); }
+  // Nothing, and it runs on, when that takes longer.
+  std::optional<int> stop_server_within(int signal, int limit_ms) {
+    return server_.finish_within(signal, limit_ms);
+  }
   Process& server() { return server_; }
   // Waits until it serves.
   void wait_for_server();
   // Starts one more csnap-nbd and waits until it serves; its number.
   std::size_t start_nbd();
+  void start_nbd_again(std::size_t number);
+  Process& nbd(std::size_t number) { return *nbds_[number]; }
   void stop_nbds();
   std::string nbd_socket(std::size_t number) const;
   bool nbd_alive(std::size_t number) { return !nbds_[number]->ended(); }
@@ -45,8 +57,12 @@ class Rig {
   // Again and again while the server is away. A command whose answer was lost is sent again; then
   // "exists" means that create, and "no such snapshot" that delete and rename had worked.
   void admin_surely(const std::vector<std::string>& words);
+  // Commands may fail meanwhile, having done their work or not; admin_surely() sends them again.
+  void let_admin_fail(bool yes) { admin_may_fail_ = yes; }
 
   const std::string& folder() const { return folder_; }
+  const std::string& origin_path() const { return options_.origin_path; }
+  const std::string& store_path() const { return options_.store_path; }
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
   const std::string& address() const { return address_; }
   // The last lines of a log.
@@ -54,14 +70,21 @@ class Rig {
   void keep() { keep_ = true; }
 
  private:
+  void make_store();
+  void launch_nbd(std::size_t number, Process& process);
+
   RigOptions options_;
   std::string folder_;
+  const bool own_folder_;
   std::string address_;
   Process server_;
   std::vector<std::unique_ptr<Process>> nbds_;
   bool keep_ = false;
+  std::atomic<bool> admin_may_fail_{false};
 };
 
+// A new folder for temporary things.
+std::string make_folder();
 // Sleeps.
 void pause_ms(std::uint64_t milliseconds);
 // Can a connection be made to this Unix socket?

@@ -16,96 +16,13 @@
 #include <random>
 #include <thread>
 
+#include "test/torture/administrator.h"
 #include "test/torture/arguments.h"
 #include "test/torture/client_thread.h"
 
 namespace csnap::torture {
 
 namespace {
-
-constexpr std::size_t kPiece = 256 << 10;
-
-// Reads all of it and compares. REQUIRES: nobody writes.
-bool verify(World& world, Volume& volume, const std::string& socket, const char* when) {
-  const auto client = NbdClient::connect_surely(socket, volume.name());
-  std::vector<std::byte> data(kPiece);
-  for (std::uint64_t offset = 0; offset < volume.model.size(); offset += data.size()) {
-    data.resize(std::min<std::size_t>(kPiece, volume.model.size() - offset));
-    const int error = client->wait(client->read(offset, data));
-    if (error != 0) {
-      world.fail(std::string(when) + ": cannot read " + volume.name() + ": " + strerror(error));
-      return false;
-    }
-    if (!world.same(volume, offset, data, when)) return false;
-  }
-  return true;
-}
-
-// Makes, renames and deletes snapshots.
-class Administrator {
- public:
-  Administrator(World& world, std::uint64_t seed) : world_(world), random_(seed) {}
-
-  void run() {
-    while (!world_.stop) {
-      const auto snapshots = world_.snapshots();
-      const std::uint64_t dice = random_() % 100;
-      if (snapshots.size() < kMostSnapshots && (dice < 60 || snapshots.size() < 4)) {
-        create();
-      } else if (snapshots.size() >= 4 && dice < 85) {
-        remove(snapshots[random_() % snapshots.size()]);
-      } else if (!snapshots.empty()) {
-        rename(*snapshots[random_() % snapshots.size()]);
-      }
-      pause_ms(random_() % 400);
-    }
-  }
-
-  std::uint64_t created = 0, deleted = 0, renamed = 0;
-
- private:
-  void create() {
-    const std::uint64_t number = ++created;
-    const std::string name = "s" + std::to_string(number);
-    world_.origin()->gate.close();
-    world_.record_text("create " + name + " begins");
-    world_.rig().admin_surely({"create", name});
-    world_.record_text("create " + name + " ends");
-    auto snapshot = std::make_shared<Volume>(number, name, world_.origin()->model);
-    world_.origin()->gate.open();
-    world_.add(std::move(snapshot));
-  }
-
-  void remove(const std::shared_ptr<Volume>& snapshot) {
-    // Half of them are taken away in the middle of requests.
-    const bool gently = random_() % 2 == 0;
-    if (gently) {
-      snapshot->gate.close();
-      if (random_() % 2 == 0)
-        verify(world_, *snapshot, world_.rig().nbd_socket(random_() % 2), "before its deletion");
-    }
-    snapshot->doomed = true;
-    world_.remove(snapshot);
-    world_.record_text("delete " + snapshot->name() + " begins");
-    world_.rig().admin_surely({"delete", snapshot->name(), "--force"});
-    world_.record_text("delete " + snapshot->name() + " ends");
-    if (!gently) snapshot->gate.close();
-    snapshot->gone = true;
-    snapshot->gate.open();
-    ++deleted;
-  }
-
-  void rename(Volume& snapshot) {
-    const std::lock_guard lock(snapshot.name_mutex);
-    const std::string name = "r" + std::to_string(++renamed);
-    world_.rig().admin_surely({"rename", snapshot.name(), name});
-    snapshot.set_name(name);
-    world_.record_text("renamed one to " + name);
-  }
-
-  World& world_;
-  std::mt19937_64 random_;
-};
 
 // Ends csnapd, mostly in the hard way, and starts it again.
 class Killer {
@@ -151,12 +68,6 @@ class Killer {
   std::mt19937_64 random_;
 };
 
-void verify_all(World& world, const std::string& socket, const char* when) {
-  if (!verify(world, *world.origin(), socket, when)) return;
-  for (const auto& snapshot : world.snapshots())
-    if (!verify(world, *snapshot, socket, when)) return;
-}
-
 void verify_origin_device(World& world) {
   std::ifstream file(world.rig().path("origin"), std::ios::binary);
   std::vector<char> data((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
@@ -185,13 +96,12 @@ RigOptions rig_options(const Arguments& arguments, std::mt19937_64& random) {
 
 void finish(World& world, Killer& killer) {
   Rig& rig = world.rig();
-  verify_all(world, rig.nbd_socket(0), "at the end");
-  if (world.failed()) return;
+  if (!verify_all(world, 0, "at the end")) return;
   rig.stop_nbds();
   rig.stop_server(SIGKILL);
   rig.start_server();
   rig.wait_for_server();
-  verify_all(world, rig.nbd_socket(rig.start_nbd()), "after a restart of everything");
+  verify_all(world, rig.start_nbd(), "after a restart of everything");
   rig.stop_nbds();
   killer.stop_gently();
   verify_origin_device(world);

@@ -13,6 +13,7 @@ namespace {
 
 // Neither a multiple of a chunk nor of a sector, so that threads of one csnap-nbd share both.
 constexpr std::uint64_t kStripe = 300'007;
+constexpr std::size_t kHistory = 100'000;  // events of one thread that are remembered
 constexpr std::size_t kThreadsOfOneNbd = kThreads / 2;
 constexpr std::uint64_t kSharedSpan =
     4096;  // between two csnap-nbds chunks are shared, not sectors
@@ -97,6 +98,7 @@ void World::remove(const std::shared_ptr<Volume>& snapshot) {
 void World::record(std::size_t thread, Event event) {
   const std::lock_guard lock(history_mutexes_[thread]);
   histories_[thread].push_back(std::move(event));
+  if (histories_[thread].size() > kHistory) histories_[thread].pop_front();
 }
 
 void World::record_text(std::string text) {
@@ -116,9 +118,27 @@ void World::fail(const std::string& what) {
   fflush(stdout);
 }
 
-bool World::same(const Volume& volume, std::uint64_t offset, std::span<const std::byte> got,
+void World::trouble_begins() {
+  trouble_end_us_ = kNotOver;
+}
+void World::trouble_ends() {
+  trouble_end_us_ = now_us();
+}
+void World::nbd_goes(std::size_t nbd) {
+  nbd_back_us_[nbd] = kNotOver;
+}
+void World::nbd_is_back(std::size_t nbd) {
+  nbd_back_us_[nbd] = now_us();
+}
+
+bool World::excused(std::uint64_t began_us, std::size_t nbd) const {
+  return began_us <= trouble_end_us_ || began_us <= nbd_back_us_[nbd];
+}
+
+bool World::same(Volume& volume, std::uint64_t offset, std::span<const std::byte> got,
                  const char* when) {
-  const std::byte* expected = volume.model.data() + offset;
+  std::byte* expected = volume.model.data() + offset;
+  volume.doubts.settle({expected, got.size()}, offset, got);
   if (memcmp(expected, got.data(), got.size()) == 0) return true;
   const auto first = std::mismatch(got.begin(), got.end(), expected).first;
   report(volume, offset, got, offset + static_cast<std::uint64_t>(first - got.begin()), when);

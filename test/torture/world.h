@@ -13,12 +13,14 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "test/torture/doubts.h"
 #include "test/torture/rig.h"
 
 namespace csnap::torture {
@@ -50,6 +52,7 @@ struct Volume {
 
   const std::uint64_t number;  // ours, never used again
   std::vector<std::byte> model;
+  Doubts doubts;
   Gate gate;
   std::atomic<bool> doomed{false};  // being deleted: requests may fail
   std::atomic<bool> gone{false};
@@ -98,11 +101,19 @@ class World {
   // Also stops. Only the first is reported.
   void fail(const std::string& what);
   bool failed() const { return failed_; }
-  // Compares; reports the first difference.
-  bool same(const Volume& volume, std::uint64_t offset, std::span<const std::byte> got,
-            const char* when);
+  // Compares, and settles what was in doubt; reports the first difference.
+  bool same(Volume& volume, std::uint64_t offset, std::span<const std::byte> got, const char* when);
 
-  std::atomic<std::uint64_t> operations{0}, bytes{0}, connections{0};
+  // Between these, and for requests that began before the end, errors are nobody's fault. Of all
+  // volumes, or of those behind one csnap-nbd.
+  void trouble_begins();
+  void trouble_ends();
+  void nbd_goes(std::size_t nbd);
+  void nbd_is_back(std::size_t nbd);
+  // Could a request through this csnap-nbd that began then fail?
+  bool excused(std::uint64_t began_us, std::size_t nbd) const;
+
+  std::atomic<std::uint64_t> operations{0}, bytes{0}, connections{0}, excuses{0};
 
  private:
   void report(const Volume& volume, std::uint64_t offset, std::span<const std::byte> got,
@@ -116,7 +127,10 @@ class World {
   const std::shared_ptr<Volume> origin_;
   std::mutex volumes_mutex_;
   std::vector<std::shared_ptr<Volume>> snapshots_;
-  std::array<std::vector<Event>, kThreads + 1> histories_;
+  static constexpr std::uint64_t kNotOver = ~std::uint64_t{0};
+  std::atomic<std::uint64_t> trouble_end_us_{0};
+  std::array<std::atomic<std::uint64_t>, 2> nbd_back_us_{};
+  std::array<std::deque<Event>, kThreads + 1> histories_;
   std::array<std::mutex, kThreads + 1> history_mutexes_;
   std::mutex fail_mutex_;
   std::atomic<bool> failed_{false};
