@@ -164,6 +164,13 @@ Status format_store(Device& store, Device* metadata, const Superblock& plan) {
   assert(plan.separate_metadata == (metadata != nullptr));
   Device& meta = metadata ? *metadata : store;
   AlignedBuffer zero(kBlockSize);
+  if (metadata) {
+    // It may have been a store of its own.
+    for (const BlockAddress address : {kSuperblockA, kSuperblockB})
+      if (store.size() / kBlockSize > address.value)
+        CSNAP_TRY(write_sync(store, address.value * kBlockSize, zero.span()));
+    CSNAP_TRY(flush_sync(store));
+  }
   for (const BlockAddress address : {kSuperblockA, kSuperblockB, plan.journal})
     CSNAP_TRY(write_sync(meta, address.value * kBlockSize, zero.span()));
   CSNAP_TRY(flush_sync(meta));

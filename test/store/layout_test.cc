@@ -142,6 +142,10 @@ TEST_CASE("a formatted store with a metadata device knows its data device") {
   const auto data = std::make_shared<MemoryVolume>("data", 64 * kMiB);
   const auto meta = std::make_shared<MemoryVolume>("meta", 8 * kMiB);
   MemoryDevice data_device(data), meta_device(meta);
+  // The data device was a store of its own before: nobody may find that one again.
+  const auto alone = plan_layout(request(64 * kMiB, 12, 0));
+  REQUIRE(alone.ok());
+  REQUIRE(format_store(data_device, nullptr, *alone).ok());
   REQUIRE(format_store(data_device, &meta_device, *plan).ok());
   CHECK(*read_superblock(meta_device) == *plan);
   CHECK(read_superblock(data_device).status().code() == Code::invalid);

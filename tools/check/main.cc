@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // csnap-check: parses, checks, reports.
+#include <unistd.h>
+
 #include <cstdio>
+#include <iostream>
 #include <string>
 #include <vector>
 
@@ -11,9 +14,49 @@ namespace {
 
 // As fsck.
 constexpr int kClean = 0;
+constexpr int kRepaired = 1;
 constexpr int kErrorsLeft = 4;
 constexpr int kCouldNotRun = 8;
 constexpr int kUsage = 16;
+
+int print(const std::string& text, int code) {
+  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) return kCouldNotRun;
+  return code;
+}
+
+int failed(const csnap::Status& status) {
+  std::fprintf(stderr, "csnap-check: %s\n", status.message().c_str());
+  return kCouldNotRun;
+}
+
+// Somebody at a terminal may have mistyped; a script means what it says.
+bool confirm(const std::string& store) {
+  if (::isatty(STDIN_FILENO) == 0) return true;
+  std::cerr << "Repair " << store
+            << "? What is damaged beyond repair is marked as lost for good; --to repairs a copy. "
+               "[y/N] "
+            << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+int check(const csnap::CheckToolOptions& options) {
+  const auto report = csnap::run_check(options);
+  if (!report.ok()) return failed(report.status());
+  return print(options.json ? csnap::check_report_json(options, *report)
+                            : csnap::check_report_text(options, *report),
+               report->damaged() ? kErrorsLeft : kClean);
+}
+
+int repair(const csnap::CheckToolOptions& options) {
+  const auto report = csnap::run_repair(options);
+  if (!report.ok()) return failed(report.status());
+  const int code = report->after.damaged() ? kErrorsLeft : report->changed ? kRepaired : kClean;
+  return print(options.json ? csnap::repair_report_json(options, *report)
+                            : csnap::repair_report_text(options, *report),
+               code);
+}
 
 }  // namespace
 
@@ -32,13 +75,9 @@ int main(int argc, char** argv) {
     std::puts("csnap-check " CSNAP_VERSION);
     return kClean;
   }
-  const auto report = csnap::run_check(*options);
-  if (!report.ok()) {
-    std::fprintf(stderr, "csnap-check: %s\n", report.status().message().c_str());
+  if (options->repair && !options->yes && options->to.empty() && !confirm(options->store)) {
+    std::fputs("csnap-check: nothing was changed\n", stderr);
     return kCouldNotRun;
   }
-  const std::string text = options->json ? csnap::check_report_json(*options, *report)
-                                         : csnap::check_report_text(*options, *report);
-  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) return kCouldNotRun;
-  return report->damaged() ? kErrorsLeft : kClean;
+  return options->repair ? repair(*options) : check(*options);
 }

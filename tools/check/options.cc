@@ -14,6 +14,11 @@ constexpr const char* kPositional = "store-path";
 po::options_description visible() {
   po::options_description options("Options");
   auto add = options.add_options();
+  add("repair", "repair what can be repaired, and mark what is lost; asks first on a terminal");
+  add("to", po::value<std::string>()->value_name("PATH"),
+      "with --repair: leave STORE as it is; put all metadata into the new file PATH, repaired");
+  add("force", "with --to: replace PATH if it exists");
+  add("yes,y", "with --repair: do not ask");
   add("data", "read the data of all exceptions too and compare it with its checksums");
   add("metadata", po::value<std::string>()->value_name("PATH"),
       "the device or file with the metadata, if it is not on STORE");
@@ -30,9 +35,10 @@ std::string check_usage() {
   std::ostringstream text;
   text << "Usage: csnap-check [OPTIONS] STORE\n\n"
           "Checks the snapshot store on STORE, a device or a file that no server has open: says\n"
-          "what is damaged, and of what is lost which chunks of which snapshots.\n\n"
+          "what is damaged, and of what is lost which chunks of which snapshots. Changes nothing\n"
+          "without --repair.\n\n"
        << visible()
-       << "\nExit codes: 0 clean, 4 damaged, 8 could not be checked, 16 wrong usage.\n"
+       << "\nExit codes: 0 clean, 1 repaired, 4 damage left, 8 could not run, 16 wrong usage.\n"
           "A store that a server has open is checked with: csnap-admin check\n";
   return text.str();
 }
@@ -61,6 +67,16 @@ Result<CheckToolOptions> parse_check_options(const std::vector<std::string>& arg
     out.metadata = values["metadata"].as<std::string>();
     if (out.metadata.empty()) return Status(Code::invalid, "--metadata names no device");
   }
+  if (values.count("to") != 0) {
+    out.to = values["to"].as<std::string>();
+    if (out.to.empty()) return Status(Code::invalid, "--to names no file");
+  }
+  out.repair = values.count("repair") != 0;
+  out.yes = values.count("yes") != 0;
+  out.force = values.count("force") != 0;
+  if (!out.repair && (!out.to.empty() || out.yes))
+    return Status(Code::invalid, "--to and --yes go with --repair");
+  if (out.to.empty() && out.force) return Status(Code::invalid, "--force goes with --to");
   out.data = values.count("data") != 0;
   out.json = values.count("json") != 0;
   out.progress = values.count("progress") != 0;

@@ -12,6 +12,10 @@ namespace csnap {
 struct CheckToolOptions {
   std::string store;
   std::string metadata;  // empty: on the store
+  std::string to;        // repair a copy of the metadata, made here
+  bool repair = false;
+  bool yes = false;    // do not ask
+  bool force = false;  // `to` may exist
   bool data = false;
   bool json = false;
   bool progress = false;  // also where there is no terminal

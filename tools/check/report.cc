@@ -30,21 +30,28 @@ std::string contents(const CheckToolOptions& options, const CheckReport& report)
   return text;
 }
 
+boost::json::array to_json(const std::vector<std::string>& texts) {
+  boost::json::array out;
+  for (const std::string& text : texts) out.emplace_back(text);
+  return out;
+}
+
+boost::json::array to_json(const std::vector<LostRange>& lost) {
+  boost::json::array out;
+  for (const LostRange& range : lost)
+    out.push_back({{"first", range.chunks.start.value},
+                   {"count", range.chunks.count},
+                   {"snapshots", to_json(range.snapshots)}});
+  return out;
+}
+
 boost::json::object to_json(const Finding& finding) {
   boost::json::object out;
   out["area"] = area_name(finding.area);
   out["severity"] = severity_name(finding.severity);
   out["block"] = finding.block ? boost::json::value(finding.block->value) : nullptr;
   out["text"] = finding.text;
-  boost::json::array lost;
-  for (const LostRange& range : finding.lost) {
-    boost::json::array names;
-    for (const std::string& name : range.snapshots) names.emplace_back(name);
-    lost.push_back({{"first", range.chunks.start.value},
-                    {"count", range.chunks.count},
-                    {"snapshots", std::move(names)}});
-  }
-  out["lost"] = std::move(lost);
+  out["lost"] = to_json(finding.lost);
   return out;
 }
 
@@ -75,7 +82,9 @@ std::string check_report_text(const CheckToolOptions& options, const CheckReport
   return text;
 }
 
-std::string check_report_json(const CheckToolOptions& options, const CheckReport& report) {
+namespace {
+
+boost::json::object json_of(const CheckToolOptions& options, const CheckReport& report) {
   boost::json::object out;
   out["store"] = options.store;
   out["uuid"] = report.superblock.uuid.to_string();
@@ -87,6 +96,66 @@ std::string check_report_json(const CheckToolOptions& options, const CheckReport
   for (const Finding& finding : report.findings) findings.push_back(to_json(finding));
   out["findings"] = std::move(findings);
   out["counts"] = to_json(report.counts);
+  return out;
+}
+
+// What was done, one sentence each.
+std::vector<std::string> deeds(const RepairReport& report) {
+  const Mended& done = report.done;
+  std::vector<std::string> out;
+  if (!report.superblock.empty()) out.push_back(report.superblock);
+  const auto add = [&](std::uint64_t n, const char* one, const char* many) {
+    if (n > 0) out.push_back(number(n, one, many));
+  };
+  add(done.blocks_cut, "damaged block cut out of the tree", "damaged blocks cut out of the tree");
+  add(done.leaves_saved, "leaf that nothing led to was found again",
+      "leaves that nothing led to were found again");
+  add(done.exceptions_saved, "chunk in them saved", "chunks in them saved");
+  add(done.exceptions_cleared, "impossible exception taken out", "impossible exceptions taken out");
+  add(done.bitmap_blocks, "bitmap block written anew", "bitmap blocks written anew");
+  add(done.checksum_blocks, "block of the checksum table emptied",
+      "blocks of the checksum table emptied");
+  add(done.blocks_reclaimed, "block given back that nothing used",
+      "blocks given back that nothing used");
+  for (const std::string& name : done.recovered)
+    out.push_back("a snapshot that had lost its name is now " + name);
+  return out;
+}
+
+std::string text_of(const LostRange& lost) {
+  std::string names;
+  for (const std::string& name : lost.snapshots) names += (names.empty() ? "" : ", ") + name;
+  return "chunks " + std::to_string(lost.chunks.start.value) + " to " +
+         std::to_string(lost.chunks.end().value - 1) + " of " +
+         (names.empty() ? "no snapshot that still has a name" : names);
+}
+
+}  // namespace
+
+std::string check_report_json(const CheckToolOptions& options, const CheckReport& report) {
+  return to_json_text(json_of(options, report));
+}
+
+std::string repair_report_text(const CheckToolOptions& options, const RepairReport& report) {
+  if (!report.changed) return check_report_text(options, report.before);
+  std::string text;
+  for (const Finding& finding : report.before.findings)
+    text += std::string(severity_name(finding.severity)) + ": " + to_string(finding) + "\n";
+  for (const std::string& deed : deeds(report)) text += "repaired: " + deed + "\n";
+  for (const LostRange& lost : report.lost) text += "marked as lost: " + text_of(lost) + "\n";
+  text += report.after.damaged() ? "After the repair:\n" : "";
+  return text + check_report_text(options, report.after);
+}
+
+std::string repair_report_json(const CheckToolOptions& options, const RepairReport& report) {
+  boost::json::object out = json_of(options, report.before);
+  boost::json::object repair;
+  repair["changed"] = report.changed;
+  repair["to"] = options.to.empty() ? boost::json::value(nullptr) : boost::json::value(options.to);
+  repair["done"] = to_json(deeds(report));
+  repair["lost"] = to_json(report.lost);
+  repair["after"] = json_of(options, report.after);
+  out["repair"] = std::move(repair);
   return to_json_text(out);
 }
 

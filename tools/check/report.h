@@ -4,12 +4,14 @@
 
 #include <string>
 
-#include "server/check.h"
+#include "server/repair.h"
 #include "tools/check/options.h"
 
 namespace csnap {
 
 std::string check_report_text(const CheckToolOptions& options, const CheckReport& report);
 std::string check_report_json(const CheckToolOptions& options, const CheckReport& report);
+std::string repair_report_text(const CheckToolOptions& options, const RepairReport& report);
+std::string repair_report_json(const CheckToolOptions& options, const RepairReport& report);
 
 }  // namespace csnap

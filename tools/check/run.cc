@@ -3,13 +3,18 @@
 
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "server/metadata_blocks.h"
 #include "store/device_identity.h"
+#include "store/errno_status.h"
 #include "store/open_device.h"
+#include "tools/check/copy_device.h"
 #include "tools/common/progress.h"
 
 namespace csnap {
@@ -52,20 +57,100 @@ class Parts {
 
 }  // namespace
 
-Result<CheckReport> run_check(const CheckToolOptions& options) {
-  CSNAP_ASSIGN(const Opened store, open_locked(options.store, OpenMode::read_only));
-  std::unique_ptr<Opened> metadata;
+namespace {
+
+// The devices of a store, locked and open.
+struct Devices {
+  std::optional<Opened> store, metadata;
+  Device* separate() const { return metadata ? metadata->device.get() : nullptr; }
+};
+
+Result<Devices> open_devices(const CheckToolOptions& options, OpenMode mode) {
+  Devices devices;
+  CSNAP_ASSIGN(devices.store, open_locked(options.store, mode));
   if (!options.metadata.empty()) {
-    CSNAP_ASSIGN(Opened opened, open_locked(options.metadata, OpenMode::read_only));
-    metadata = std::make_unique<Opened>(std::move(opened));
+    CSNAP_ASSIGN(devices.metadata, open_locked(options.metadata, mode));
   }
-  Parts parts(options.progress || is_terminal(STDERR_FILENO));
+  return devices;
+}
+
+CheckOptions check_options(const CheckToolOptions& options, Parts& parts) {
   CheckOptions check;
   check.data = options.data;
-  check.progress = [&](const char* what, std::uint64_t done, std::uint64_t total) {
+  check.progress = [&parts](const char* what, std::uint64_t done, std::uint64_t total) {
     parts.at(what, done, total);
   };
-  return check_store(*store.device, metadata ? metadata->device.get() : nullptr, check);
+  return check;
+}
+
+std::string holder() {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  return "csnap-check, pid " + std::to_string(::getpid()) + " on " + host.data();
+}
+
+// A file made for a copy; removed again unless it was kept.
+class CopyFile {
+ public:
+  static Result<CopyFile> make(const CheckToolOptions& options, std::uint64_t size) {
+    if (options.force && ::unlink(options.to.c_str()) != 0 && errno != ENOENT)
+      return errno_status(errno, options.to + ": cannot be removed");
+    Status made = create_device_file(options.to, size);
+    if (made.code() == Code::exists)
+      return Status(Code::exists, made.message() + "; use --force to replace it");
+    CSNAP_TRY(made);
+    return CopyFile(options.to);
+  }
+  ~CopyFile() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  CopyFile(CopyFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  CopyFile& operator=(CopyFile&& other) noexcept {
+    std::swap(path_, other.path_);
+    return *this;
+  }
+  void keep() { path_.clear(); }
+
+ private:
+  explicit CopyFile(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+Result<RepairReport> repair_copy(const CheckToolOptions& options, const Devices& devices,
+                                 const RepairOptions& repair) {
+  Device& store = *devices.store->device;
+  Device& metadata = devices.separate() ? *devices.separate() : store;
+  CSNAP_ASSIGN(CopyFile file, CopyFile::make(options, metadata.size()));
+  CSNAP_ASSIGN(const auto target, open_device(options.to, OpenMode::read_write));
+  CopyDevice copy(metadata, *target);
+  CSNAP_ASSIGN(RepairReport report, devices.separate() ? repair_store(store, &copy, repair)
+                                                       : repair_store(copy, nullptr, repair));
+  if (report.after.damaged()) return report;
+  CSNAP_ASSIGN(const auto runs, metadata_blocks(devices.separate() ? store : copy, copy));
+  for (const BlockRun& run : runs) CSNAP_TRY(copy.copy_up(run));
+  file.keep();
+  return report;
+}
+
+}  // namespace
+
+Result<CheckReport> run_check(const CheckToolOptions& options) {
+  CSNAP_ASSIGN(const Devices devices, open_devices(options, OpenMode::read_only));
+  Parts parts(options.progress || is_terminal(STDERR_FILENO));
+  return check_store(*devices.store->device, devices.separate(), check_options(options, parts));
+}
+
+Result<RepairReport> run_repair(const CheckToolOptions& options) {
+  const bool in_place = options.to.empty();
+  CSNAP_ASSIGN(const Devices devices,
+               open_devices(options, in_place ? OpenMode::read_write : OpenMode::read_only));
+  Parts parts(options.progress || is_terminal(STDERR_FILENO));
+  RepairOptions repair;
+  repair.check = check_options(options, parts);
+  repair.holder = holder();
+  repair.copy = !in_place;
+  if (in_place) return repair_store(*devices.store->device, devices.separate(), repair);
+  return repair_copy(options, devices, repair);
 }
 
 }  // namespace csnap

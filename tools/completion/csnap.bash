@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# bash completion for csnapd, csnap-mkstore, csnap-admin and csnap-nbd. Source it, or put it in
+# bash completion for csnapd, csnap-mkstore, csnap-check, csnap-admin and csnap-nbd. Source it, or put it in
 # /usr/share/bash-completion/completions/ under each program's name.
 
 # The words of $1 that fit what is being typed.
@@ -65,6 +65,22 @@ _csnap_mkstore() {
   esac
 }
 
+_csnap_check() {
+  local cur prev
+  _csnap_previous
+  case $prev in
+    --metadata | --to) _csnap_paths ;;
+    *)
+      if [[ $cur == -* ]]; then
+        _csnap_words "--repair --to --force --yes --data --metadata --json --progress --version
+          --help"
+      else
+        _csnap_paths
+      fi
+      ;;
+  esac
+}
+
 # The names of the snapshots of the server that the command line speaks of; nothing when it does
 # not answer.
 _csnap_snapshots() {
@@ -123,5 +139,6 @@ _csnap_nbd() {
 
 complete -F _csnapd csnapd
 complete -F _csnap_mkstore csnap-mkstore
+complete -F _csnap_check csnap-check
 complete -F _csnap_admin csnap-admin
 complete -F _csnap_nbd csnap-nbd
