@@ -14,7 +14,8 @@ RigOptions CheckRig::default_options() {
   return options;
 }
 
-CheckRig::CheckRig(RigOptions with) : Rig(with) {
+CheckRig::CheckRig(RigOptions with, bool history) : Rig(with) {
+  if (!history) return;
   open();
   std::mt19937_64 rng(with.seed);
   std::uint64_t tag = 1;

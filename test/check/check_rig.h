@@ -17,7 +17,8 @@ namespace csnap {
 // origin, so that the tree has several leaves and two levels. The rig is closed.
 class CheckRig : public Rig {
  public:
-  explicit CheckRig(RigOptions options = default_options());
+  // history: false leaves the store empty, for a history of the test's own.
+  explicit CheckRig(RigOptions options = default_options(), bool history = true);
   static RigOptions default_options();
 
   CheckReport check(bool data = false);

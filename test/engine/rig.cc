@@ -274,9 +274,14 @@ void Rig::read_snapshot(SnapshotId id, ChunkRun run, Told done) {
       return;
     }
     std::uint64_t covered = 0;
+    Status sound;
     for (const auto& piece : grant->pieces) {
       for (std::uint64_t i = 0; i < piece.chunks.count; ++i, ++covered) {
         const std::uint64_t chunk = piece.chunks.start.value + i;
+        if (!has_checksum(piece, i)) {
+          sound = Status(Code::corrupt, "chunk " + std::to_string(chunk) + " has another checksum");
+          continue;  // a client delivers nothing of it
+        }
         const std::uint64_t tag =
             piece.on_origin ? tag_at(*origin, chunk) : tag_at(*store, piece.store.value + i);
         if (!equals(id, chunk, tag)) ++mismatches_;
@@ -286,8 +291,16 @@ void Rig::read_snapshot(SnapshotId id, ChunkRun run, Told done) {
     todo_.push_back([this, id, read = grant->id] {
       if (clients_.contains(id)) engine_->finish_read(clients_.at(id), read);
     });
-    if (done) done({});
+    if (done) done(sound);
   });
+}
+
+// Has the n-th chunk of the piece the data that the engine says it has?
+bool Rig::has_checksum(const ReadPiece& piece, std::uint64_t n) const {
+  if (piece.crcs.empty() || piece.crcs[n] == 0) return true;
+  const std::uint64_t size = 1ULL << options.chunk_shift;
+  return stored_checksum(crc32c(store->bytes((piece.store.value + n) * size, size))) ==
+         piece.crcs[n];
 }
 
 // Settles what a crash left open by what is found.

@@ -97,6 +97,7 @@ class Rig : public EngineEvents {
   void set_model(SnapshotId volume, ChunkRun run, std::uint64_t tag);
   void reconcile();
   bool equals(SnapshotId id, std::uint64_t chunk, std::uint64_t tag);
+  bool has_checksum(const ReadPiece& piece, std::uint64_t n) const;
   Superblock plan_;
   // Asked and not answered; what a crash may have done or left.
   struct Write {
