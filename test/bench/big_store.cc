@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fills a fresh store with exceptions of one chunk each, none of which joins another, without their
-// data: a store of many exceptions in little time, for measuring. Usage: csnap_big_store STORE NUMBER
+// data: a store of many exceptions in little time, for measuring. Usage: csnap_big_store STORE
+// NUMBER
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -27,29 +29,26 @@ Status fill(OfflineStore& store, std::uint64_t exceptions) {
     record.bit = static_cast<std::uint8_t>(bit);
     CSNAP_TRY(store.edit([&] { return state.apply(record, freed); }));
   }
-  const StoreChunk first = state.superblock().first_chunk();
-  std::uint64_t place = first.value;
   for (std::uint64_t i = 0; i < exceptions;) {
-    const std::uint64_t end = std::min(exceptions, i + kPerEdit);
+    Result<StoreRun> places = StoreRun();
+    CSNAP_TRY(store.edit([&] {
+      places = state.data().reserve_chunks(std::min(kPerEdit, exceptions - i), 0);
+      return places.status();
+    }));
+    StoreChunk place = places->start;
     const Status status = store.edit([&]() -> Status {
-      while (i < end) {
+      for (; place < places->end(); ++place, ++i) {
         ExceptionAdded record;
         record.chunk = Chunk(2 * i);
-        // The tree takes blocks for itself where it likes.
-        for (;; ++place) {
-          CSNAP_ASSIGN(const bool used, state.data().is_used(StoreChunk(place)));
-          if (!used && !state.data().is_held(StoreChunk(place))) break;
-        }
-        record.store = StoreChunk(place);
+        record.store = place;
         record.mask = 1 + i / 7 % ((1u << kSnapshots) - 1);
         record.crcs = {1};
         CSNAP_TRY(state.apply(record, freed));
-        ++place;
-        ++i;
       }
       return {};
     });
     CSNAP_TRY(status);
+    state.data().unreserve(*places);
   }
   return store.finish();
 }
