@@ -182,11 +182,13 @@ bool DiskPort::fail_write(IoRequest& request) {
 
 void DiskPort::misdirect(IoRequest& request) {
   DiskContext& context = disk_.context_;
-  if (!server_ || request.data.size() != kBlock) return;
+  if (!server_ || request.data.size() > 64 * kBlock) return;
   if (request.kind == IoKind::flush || disk_.kind_ == DiskKind::origin) return;
   const bool write = request.kind == IoKind::write;
-  if (!context.random.chance(write ? context.profile.misdirected_write
-                                   : context.profile.misdirected_read))
+  // Rarely in a recovery, which would come to nothing too often.
+  const double rarely = context.recovering ? 0.05 : 1;
+  if (!context.random.chance(
+          rarely * (write ? context.profile.misdirected_write : context.profile.misdirected_read)))
     return;
   // Metadata instead of metadata: see the head of disk.h.
   std::vector<std::byte> block(kBlock);
@@ -198,6 +200,8 @@ void DiskPort::misdirect(IoRequest& request) {
   for (int attempt = 0; attempt < 16; ++attempt) {
     const std::uint64_t offset = context.random.below(size() / kBlock) * kBlock;
     if (offset == request.offset || !is_block(offset)) continue;
+    if (offset + request.data.size() > size() || !is_block(offset + request.data.size() - kBlock))
+      continue;
     request.offset = offset;
     context.damaged = true;
     struck(write ? Fault::misdirected_write : Fault::misdirected_read);

@@ -32,8 +32,9 @@ struct DiskContext {
   const Profile& profile;
   Coverage& coverage;
   Random random;
-  bool calm = false;     // no faults: while a history is begun and ended
-  bool damaged = false;  // the medium, or what was read from it, was wrong at least once
+  bool calm = false;        // no faults: while a history is begun and ended
+  bool recovering = false;  // the server is being started
+  bool damaged = false;     // the medium, or what was read from it, was wrong at least once
 };
 
 class Disk {

@@ -158,7 +158,7 @@ int main(int argc, char** argv) {
             << static_cast<std::uint64_t>(took * 10) / 10.0 << " s\n";
   if (coverage) {
     totals.coverage.print(std::cout);
-    good &= totals.coverage.complete(std::cout);
+    good = good && totals.coverage.complete(std::cout);
   }
   return good ? 0 : 1;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/sim/profile.h"
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
@@ -55,15 +56,16 @@ Profile::Profile(Random& random) {
   restart = often(random, 1e-3, 2e-2);
   // Kept apart from the rest of the draws, so that damage can be added without changing a history
   // up to its first harm.
-  switch (random.below(16)) {
+  switch (random.below(12)) {
     case 0:
       bit_rot = 0.02;
       break;
     case 1:
-      misdirected_read = 0.01;
+      misdirected_read = 0.7;
+      restart = std::max(restart, 0.04);  // a cold cache has to read
       break;
     case 2:
-      misdirected_write = 0.01;
+      misdirected_write = 0.2;
       break;
     case 3:
       lying_flush = 0.01;

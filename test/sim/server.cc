@@ -73,11 +73,11 @@ Status Server::start(std::uint64_t incarnation) {
   engine_options.holder = "sim";
   engine_options.random_seed = incarnation;
   checkpointing_ = false;
-  starting_ = true;
+  starting_ = world_.context.recovering = true;
   world_.coverage.begin(Op::recovery);
   auto opened = Engine::open(std::move(devices), engine_options, *service_);
   world_.coverage.end(Op::recovery);
-  starting_ = false;
+  starting_ = world_.context.recovering = false;
   if (doomed_ || !opened.ok()) {
     // What it submitted reaches the disks, or not if the power went.
     const Status why =
@@ -123,6 +123,8 @@ void Server::kill() {
 }
 
 void Server::doom(bool power_cut) {
+  if (doomed_) return;
+  world_.coverage.struck(power_cut ? Fault::power_cut : Fault::server_crash);
   doomed_ = true;
   doomed_by_power_ |= power_cut;
   for (DiskPort* p : ports_) p->freeze();

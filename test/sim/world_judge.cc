@@ -142,7 +142,7 @@ void World::reconcile() {
     if (found == there.end()) {
       if (state.created && !state.delete_asked && !lied_)
         return fail("snapshot " + *state.names.begin() + " is gone and nobody deleted it");
-      if (!state.created && !state.delete_asked) {
+      if ((!state.created && !state.delete_asked) || lied_) {
         // It never was; the next one gets its number.
         model.forget(it->first);
         it = snapshots_.erase(it);

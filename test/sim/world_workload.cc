@@ -25,17 +25,17 @@ void World::next_operation() {
 void World::operate() {
   calamity();
   const std::uint64_t what = random.below(100);
-  if (what < 28)
+  if (what < 25)
     write(true);
-  else if (what < 32)
+  else if (what < 31)
     write_origin_flush();
-  else if (what < 54)
+  else if (what < 50)
     read();
-  else if (what < 80)
+  else if (what < 74)
     write(false);
-  else if (what < 84)
+  else if (what < 78)
     open_client();
-  else if (what < 86) {
+  else if (what < 80) {
     if (!clients_.empty()) {
       Client& c = *clients_[random.below(clients_.size())];
       if (c.usable()) c.leave();
@@ -140,17 +140,17 @@ void World::read() {
 
 void World::administrate(std::uint64_t what) {
   if (admin_.busy()) return;
-  if (what < 35)
+  if (what < 28)
     create();
-  else if (what < 55)
+  else if (what < 44)
     remove();
-  else if (what < 68)
+  else if (what < 58)
     rename();
-  else if (what < 76)
+  else if (what < 68)
     look(Op::list);
-  else if (what < 84)
+  else if (what < 79)
     look(Op::dump);
-  else if (what < 92)
+  else if (what < 90)
     look(Op::status);
   else
     look(Op::locks);
