@@ -7,6 +7,7 @@
 #include "store/aligned_buffer.h"
 #include "store/bits.h"
 #include "store/checksums.h"
+#include "store/remake_store.h"
 #include "store/space.h"
 #include "store/superblock.h"
 #include "store/superblock_check.h"
@@ -106,6 +107,39 @@ Status write_bitmap(Device& device, const Superblock& plan, const SpaceLayout& s
       [&](MutableBlock block, std::uint64_t index) { fill_bitmap(block, index, space.reserved); });
 }
 
+// keep_data: of the store device only the reserved blocks are written.
+Status format(Device& store, Device* metadata, const Superblock& plan, bool keep_data) {
+  assert(plan.separate_metadata == (metadata != nullptr));
+  Device& meta = metadata ? *metadata : store;
+  AlignedBuffer zero(kBlockSize);
+  if (metadata) {
+    // It may have been a store of its own.
+    for (const BlockAddress address : {kSuperblockA, kSuperblockB})
+      if (store.size() / kBlockSize > address.value &&
+          (!keep_data || address.value < plan.data.reserved))
+        CSNAP_TRY(write_sync(store, address.value * kBlockSize, zero.span()));
+    CSNAP_TRY(flush_sync(store));
+  }
+  for (const BlockAddress address : {kSuperblockA, kSuperblockB, plan.journal})
+    CSNAP_TRY(write_sync(meta, address.value * kBlockSize, zero.span()));
+  CSNAP_TRY(flush_sync(meta));
+
+  const auto empty = [](MutableBlock, std::uint64_t) {};
+  CSNAP_TRY(
+      write_blocks(meta, plan, BlockKind::snapshots, plan.snapshots, plan.snapshot_blocks, empty));
+  CSNAP_TRY(write_blocks(meta, plan, BlockKind::clients, plan.clients, plan.client_blocks, empty));
+  CSNAP_TRY(write_bitmap(meta, plan, plan.data));
+  if (metadata) {
+    CSNAP_TRY(write_bitmap(meta, plan, plan.metadata));
+    AlignedBuffer label(kBlockSize);
+    encode_data_label(plan, label.span());
+    CSNAP_TRY(write_sync(store, kDataLabel.value * kBlockSize, label.span()));
+    CSNAP_TRY(flush_sync(store));
+  }
+  CSNAP_TRY(flush_sync(meta));
+  return write_superblock(meta, plan);
+}
+
 }  // namespace
 
 Result<Superblock> plan_layout(const LayoutRequest& request) {
@@ -161,34 +195,11 @@ Result<Superblock> plan_layout(const LayoutRequest& request) {
 }
 
 Status format_store(Device& store, Device* metadata, const Superblock& plan) {
-  assert(plan.separate_metadata == (metadata != nullptr));
-  Device& meta = metadata ? *metadata : store;
-  AlignedBuffer zero(kBlockSize);
-  if (metadata) {
-    // It may have been a store of its own.
-    for (const BlockAddress address : {kSuperblockA, kSuperblockB})
-      if (store.size() / kBlockSize > address.value)
-        CSNAP_TRY(write_sync(store, address.value * kBlockSize, zero.span()));
-    CSNAP_TRY(flush_sync(store));
-  }
-  for (const BlockAddress address : {kSuperblockA, kSuperblockB, plan.journal})
-    CSNAP_TRY(write_sync(meta, address.value * kBlockSize, zero.span()));
-  CSNAP_TRY(flush_sync(meta));
+  return format(store, metadata, plan, false);
+}
 
-  const auto empty = [](MutableBlock, std::uint64_t) {};
-  CSNAP_TRY(
-      write_blocks(meta, plan, BlockKind::snapshots, plan.snapshots, plan.snapshot_blocks, empty));
-  CSNAP_TRY(write_blocks(meta, plan, BlockKind::clients, plan.clients, plan.client_blocks, empty));
-  CSNAP_TRY(write_bitmap(meta, plan, plan.data));
-  if (metadata) {
-    CSNAP_TRY(write_bitmap(meta, plan, plan.metadata));
-    AlignedBuffer label(kBlockSize);
-    encode_data_label(plan, label.span());
-    CSNAP_TRY(write_sync(store, kDataLabel.value * kBlockSize, label.span()));
-    CSNAP_TRY(flush_sync(store));
-  }
-  CSNAP_TRY(flush_sync(meta));
-  return write_superblock(meta, plan);
+Status remake_store(Device& store, Device* metadata, const Superblock& plan) {
+  return format(store, metadata, plan, true);
 }
 
 }  // namespace csnap

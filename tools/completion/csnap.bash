@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# bash completion for csnapd, csnap-mkstore, csnap-check, csnap-admin and csnap-nbd. Source it, or put it in
-# /usr/share/bash-completion/completions/ under each program's name.
+# bash completion for csnapd, csnap-mkstore, csnap-check, csnap-dump, csnap-restore, csnap-admin and
+# csnap-nbd. Source it, or put it in /usr/share/bash-completion/completions/ under each program's
+# name.
 
 # The words of $1 that fit what is being typed.
 _csnap_words() {
@@ -123,6 +124,36 @@ _csnap_admin() {
   fi
 }
 
+_csnap_dump() {
+  local cur prev
+  _csnap_previous
+  case $prev in
+    --metadata | --output | -o) _csnap_paths ;;
+    *)
+      if [[ $cur == -* ]]; then
+        _csnap_words "--metadata --output --version --help"
+      else
+        _csnap_paths
+      fi
+      ;;
+  esac
+}
+
+_csnap_restore() {
+  local cur prev
+  _csnap_previous
+  case $prev in
+    --metadata | --input | -i) _csnap_paths ;;
+    *)
+      if [[ $cur == -* ]]; then
+        _csnap_words "--metadata --input --force --json --progress --version --help"
+      else
+        _csnap_paths
+      fi
+      ;;
+  esac
+}
+
 _csnap_nbd() {
   local cur prev
   _csnap_previous
@@ -141,4 +172,6 @@ complete -F _csnapd csnapd
 complete -F _csnap_mkstore csnap-mkstore
 complete -F _csnap_check csnap-check
 complete -F _csnap_admin csnap-admin
+complete -F _csnap_dump csnap-dump
+complete -F _csnap_restore csnap-restore
 complete -F _csnap_nbd csnap-nbd
