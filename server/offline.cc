@@ -39,8 +39,9 @@ Result<std::unique_ptr<OfflineStore>> OfflineStore::adopt(Device& store, Device*
 }
 
 Status OfflineStore::checkpoint_if_due() {
+  // The images of one checkpoint stay in the journal until those of the next are there too.
   const std::uint64_t most =
-      std::min<std::uint64_t>(state().cache().dirty_limit(), journal_->capacity() / 2);
+      std::min<std::uint64_t>(state().cache().dirty_limit(), journal_->capacity() / 3);
   if (state().cache().dirty() + kEditBlocks < most) {
     state().cache().trim();
     return {};

@@ -56,9 +56,9 @@ struct Superblock {
   std::uint64_t compatible = 0;    // feature bits an older build may ignore
   std::uint64_t incompatible = 0;  // feature bits an older build must refuse
   Epoch epoch;
-  bool clean = false;  // the last server left in order: nothing to replay
+  bool clean = false;      // the last server left in order: nothing to replay
   bool repairing = false;  // a repair or restore was begun and not finished: not to be served
-  std::string holder;  // who has it open, or had: "csnapd, pid 7 on host.example"
+  std::string holder;      // who has it open, or had: "csnapd, pid 7 on host.example"
 
   unsigned chunk_shift = kMinChunkShift;
   std::uint64_t origin_size = 0;  // bytes

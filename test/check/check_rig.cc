@@ -61,6 +61,7 @@ std::map<SnapshotId, std::set<std::uint64_t>> CheckRig::read_everything() {
   std::map<SnapshotId, std::set<std::uint64_t>> lost;
   open();
   for (const auto& info : engine().list()) {
+    if (info.snapshot.deleting) continue;
     const SnapshotId id = info.snapshot.id;
     for (std::uint64_t c = 0; c < options.origin_chunks; ++c) {
       bool told = false;

@@ -198,6 +198,29 @@ TEST_CASE("Of a damaged journal what came behind the damage is marked as lost") 
   }
 }
 
+TEST_CASE("A whole checkpoint behind the damage of a journal saves everything") {
+  CheckRig rig;
+  rig.open();
+  REQUIRE(rig.write_origin_now({Chunk(1), 1}, 1).ok());
+  rig.until_idle();
+  const auto a = rig.block(kSuperblockA), b = rig.block(kSuperblockB);
+  const Superblock before = rig.superblock();
+  REQUIRE(rig.create("late").ok());
+  for (std::uint64_t c = 0; rig.superblock().checkpoint == before.checkpoint; ++c)
+    REQUIRE(rig.write_origin_now({Chunk(c), 1}, 1000 + c).ok());
+  rig.kill();
+  // As if the superblocks had not been written yet when the power failed.
+  rig.meta().poke(kSuperblockA.value * kBlockSize, a);
+  rig.meta().poke(kSuperblockB.value * kBlockSize, b);
+  CHECK_FALSE(rig.check().damaged());
+  rig.flip(before.journal + before.tail.block);
+  const CheckReport report = rig.check();
+  INFO(text_of(report));
+  CHECK(mentions(report, "nothing is lost"));
+  CHECK(report.number_of(Severity::damage) == 1);
+  CHECK(repair_and_read(rig) == 0);
+}
+
 TEST_CASE("A repair that is cut short by a power failure is finished by the next one") {
   const bool root = GENERATE(false, true);
   const bool flush = GENERATE(false, true);
