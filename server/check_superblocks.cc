@@ -33,13 +33,10 @@ Result<bool> StoreCheck::look_at_superblocks() {
       add(CheckArea::superblock, Severity::damage, address,
           "this copy is damaged, the other one is used: " + status.message());
   }
-  // Between A and B a crash may come; but then the server had not left in order.
+  // Between A and B a crash may come, also when the store is being closed.
   if (copies[0] && copies[1] && *copies[0] != *copies[1])
-    add(CheckArea::superblock, on_disk_.clean ? Severity::damage : Severity::note,
-        *copies[0] == on_disk_ ? kSuperblockB : kSuperblockA,
-        on_disk_.clean
-            ? "this copy is older than the other one, in a store that was closed in order"
-            : "this copy is older than the other one: a crash came between the two");
+    add(CheckArea::superblock, Severity::note, *copies[0] == on_disk_ ? kSuperblockB : kSuperblockA,
+        "this copy is older than the other one: a crash came between the two");
   if (on_disk_.repairing)
     add(CheckArea::superblock, Severity::damage, {},
         "a repair or restore of this store was begun and not finished");

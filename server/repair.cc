@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "server/check_impl.h"
 #include "server/offline.h"
 #include "store/aligned_buffer.h"
+#include "store/patient_device.h"
 
 namespace csnap {
 namespace {
@@ -142,6 +144,8 @@ class Repair {
     Wounds wounds = check.take_wounds();
     CSNAP_ASSIGN(auto offline, OfflineStore::adopt(store_, separate_, std::move(check.recovered()),
                                                    options_.holder));
+    // Its images stay in the journal until another checkpoint is there.
+    CSNAP_TRY(offline->checkpoint());
     Mended again;  // the same as has been said already
     CSNAP_TRY(mend(offline->state(), metadata_, std::move(wounds), again));
     return offline->finish();
@@ -178,7 +182,11 @@ class Repair {
 }  // namespace
 
 Result<RepairReport> repair_store(Device& store, Device* metadata, const RepairOptions& options) {
-  return Repair(store, metadata, options).run();
+  // What cannot be read is given up for good: it must not be a passing trouble.
+  PatientDevice patient_store(store);
+  std::optional<PatientDevice> patient_metadata;
+  if (metadata) patient_metadata.emplace(*metadata);
+  return Repair(patient_store, patient_metadata ? &*patient_metadata : nullptr, options).run();
 }
 
 }  // namespace csnap
