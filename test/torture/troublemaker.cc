@@ -194,7 +194,9 @@ void Troublemaker::stop_gently(bool in_trouble) {
 
 void Troublemaker::judge_end(int status, bool in_trouble) {
   const bool in_order = WIFEXITED(status) && WEXITSTATUS(status) <= (in_trouble ? 1 : 0);
-  if (!in_order)
+  // Asked to stop while it was starting.
+  const bool early = in_trouble && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
+  if (!in_order && !early)
     world_.fail("csnapd ended with status " + std::to_string(status) + ":\n" +
                 world_.rig().log_tail("csnapd.log"));
 }
