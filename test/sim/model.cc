@@ -42,11 +42,15 @@ void Model::add_origin(std::uint64_t write) {
 void Model::capture(SnapshotId snapshot) {
   Volume& volume = volumes_[snapshot] = volumes_.at(kOrigin);
   for (Unit& unit : volume) unit.overwritten = 0;
-  // What was done, and its writer has not heard of it yet.
+  // What was done, and its writer has not heard of it yet. A power cut may tear it.
   for (const auto& [id, write] : writes_) {
     if (write.volume != kOrigin || !write.submitted) continue;
-    for (std::uint64_t u = write.run.start; u < write.run.end(); ++u)
-      add(volume[u].others, tag(id, u));
+    for (std::uint64_t u = write.run.start; u < write.run.end(); ++u) {
+      Unit& unit = volume[u];
+      add(unit.others, tag(id, u));
+      add(unit.undurable, unit.tag);
+      unit.origin_written = now_();
+    }
   }
 }
 

@@ -21,6 +21,11 @@ double often(Random& random, double least, double most) {
 Profile::Profile(Random& random) {
   chunk_shift = random.below(3) != 0 ? 12 : static_cast<unsigned>(random.between(13, 16));
   origin_chunks = chunk_shift == 12 ? random.between(48, 400) : random.between(24, 96);
+  if (random.below(6) == 0) {
+    chunk_shift = 12;
+    origin_chunks = random.between(400, 1800);
+    old_snapshots = random.between(1, 4);
+  }
   journal_bytes = 256u << 10;
   if (random.below(4) == 0) journal_bytes = random.between(65, 256) << 12;
   if (random.below(4) == 0) metadata_bytes = random.between(3, 6) << 20;
@@ -33,7 +38,7 @@ Profile::Profile(Random& random) {
   operations = random.between(60, 400);
   mean_gap_us = 200u << random.below(7);
   max_clients = random.between(2, 8);
-  max_snapshots = random.between(1, 8);
+  max_snapshots = old_snapshots + random.between(1, 8);
   longest_run = random.below(2) == 0 ? 4 : 48;
 
   server_crash_io = often(random, 1e-4, 1e-2);

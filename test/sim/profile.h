@@ -29,6 +29,7 @@ struct Profile {
   std::uint64_t lease_ms = 1000;
   std::uint64_t heartbeat_ms = 100;
 
+  std::uint64_t old_snapshots = 0;  // that are there to begin with: see world_age.cc
   std::uint64_t operations = 0;
   std::uint64_t mean_gap_us = 0;  // between operations
   std::size_t max_clients = 0;

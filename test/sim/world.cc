@@ -28,7 +28,8 @@ World::World(std::uint64_t seed, bool tracing)
       seed_(seed),
       tracing_(tracing),
       server_(*this),
-      admin_(*this) {
+      admin_(*this),
+      what_if_random_(seeds_.fork()) {
   context.calm = true;
   if (tracing_) network.trace = [this](const std::string& text) { print(text); };
   format();
@@ -99,6 +100,7 @@ bool World::step() {
 void World::run() {
   if (!violation_.empty()) return;
   trace([&] { return profile.to_string(); });
+  if (profile.old_snapshots > 0) age();
   start_server();
   watch();
   context.calm = false;
@@ -190,7 +192,7 @@ void World::power_cut() {
   admin_.reset();
   if (store->lied() || metadata_disk().lied()) {
     model.lost_since_flush((1ULL << profile.chunk_shift) / kUnit);
-    lied_ = true;
+    lied_ = deleting_happens_ = true;
   }
   model.power_cut();
   origin->cut_power(random);

@@ -10,7 +10,8 @@
 //   8  no origin write while a snapshot reader holds the chunk
 //   9  at a point in time no origin write is under way and no client remembers a unique chunk
 //   10 errors are of a kind that what has happened explains
-// and, each time the server is down, the store itself (world_check.cc): 1 to 5.
+// and, each time the server is down, the store itself (world_check.cc): 1 to 5. The same of copies
+// of the disks on which the power fails at this very moment, often (world_what_if.cc).
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "store/superblock.h"
+#include "store/tables.h"
 #include "test/sim/admin.h"
 #include "test/sim/client.h"
 #include "test/sim/coverage.h"
@@ -83,6 +85,8 @@ class World {
   void action_lost(Client& client, Action& action);
   void after_server_turn(Engine& engine);
   void check_server_io(const DiskPort& port, const IoRequest& request);
+  // The server's request is on its way to the disk: what if everything died now? (world_what_if.cc)
+  void what_if(const DiskPort& port, const IoRequest& request, bool starting);
   void check_origin_write(const Client& client, ChunkRun chunks);
   void check_client_store_write(const Client& client, StoreRun run);
 
@@ -100,6 +104,7 @@ class World {
   // world.cc
   void print(const std::string& text);
   void format();
+  void age();  // world_age.cc
   void start_server();
   void stop_server();
   void power_cut();
@@ -113,6 +118,7 @@ class World {
   void operate();
   Client* pick_client(bool origin);
   SnapshotState* pick_snapshot();
+  SnapshotState* snapshot_called(SnapshotId id, const std::string& name);
   UnitRun pick_units(bool whole);
   void open_client();
   void write(bool to_origin);
@@ -133,8 +139,13 @@ class World {
   void wrong_data(const std::string& what);
 
   // world_check.cc
+  struct Media {
+    std::shared_ptr<MemoryVolume> origin, store, metadata;  // metadata: null when on the store
+  };
+  Media media() const;
   void check_store(bool data);
-  std::string check_recovered(bool data);
+  std::string check_recovered(const Media& media, Model& expected, bool data);
+  std::string check_snapshots(const SnapshotTable& table) const;
 
   const std::uint64_t seed_;
   const bool tracing_;
@@ -159,6 +170,7 @@ class World {
   bool lied_ = false;              // a power cut met a disk that had lied
   bool deleting_happens_ = false;  // sessions may find their volume gone, or called otherwise
   std::string wrong_at_rest_;
+  Random what_if_random_;
 };
 
 }  // namespace csnap::sim

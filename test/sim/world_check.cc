@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "server/check.h"
 #include "server/recovery.h"
 #include "store/crc.h"
 #include "test/sim/world.h"
@@ -98,12 +99,42 @@ std::string check_space(Walk& walk) {
 
 }  // namespace
 
+// Who was told that a snapshot is there, gone, or called so, was told the truth.
+std::string World::check_snapshots(const SnapshotTable& table) const {
+  if (lied_ || context.damaged) return {};
+  for (const auto& [id, known] : snapshots_) {
+    const Snapshot* found = nullptr;
+    for (const Snapshot& s : table.all())
+      if (s.id == id && !s.deleting) found = &s;
+    const std::string& name = *known.names.begin();
+    if (found == nullptr && known.created && !known.delete_asked && !known.deleted)
+      return "snapshot " + name + " is gone and nobody deleted it";
+    if (found != nullptr && known.deleted) return "snapshot " + name + " was deleted and is there";
+    if (found != nullptr && !known.names.contains(found->name))
+      return "snapshot " + name + " is called " + found->name;
+  }
+  return {};
+}
+
+World::Media World::media() const {
+  return {origin->volume(), store->volume(), metadata ? metadata->volume() : nullptr};
+}
+
 // What is wrong with the store; empty: nothing. data: the snapshots' content as well.
-std::string World::check_recovered(bool data) {
-  MemoryDevice store_device(store->volume());
+std::string World::check_recovered(const Media& media, Model& expected, bool data) {
+  MemoryDevice store_device(media.store);
   std::unique_ptr<MemoryDevice> metadata_device;
-  if (metadata) metadata_device = std::make_unique<MemoryDevice>(metadata->volume());
+  if (media.metadata) metadata_device = std::make_unique<MemoryDevice>(media.metadata);
   Device& meta = metadata_device ? static_cast<Device&>(*metadata_device) : store_device;
+  // The checker that users have; what follows looks at the same with other eyes.
+  CheckOptions options;
+  options.data = data;
+  options.cache_bytes = 1u << 20;
+  const auto report = csnap::check_store(store_device, metadata_device.get(), options);
+  if (!report.ok()) return "the checker: " + report.status().to_string();
+  if (report->damaged() || !report->complete)
+    for (const Finding& finding : report->findings)
+      if (finding.severity == Severity::damage) return "the checker: " + to_string(finding);
   auto recovered = recover(store_device, meta, 16u << 20);
   if (!recovered.ok()) return "recovery: " + recovered.status().to_string();
   StoreState& state = *recovered->state;
@@ -112,6 +143,7 @@ std::string World::check_recovered(bool data) {
   if (!walked.ok()) return "walking the tree: " + walked.to_string();
   if (!walk.wrong.empty()) return walk.wrong;
   if (const auto wrong = check_space(walk); !wrong.empty()) return wrong;
+  if (const auto wrong = check_snapshots(state.snapshots()); !wrong.empty()) return wrong;
   if (!data) return {};
   const std::size_t chunk_size = std::size_t{1} << profile.chunk_shift;
   const std::uint64_t per_chunk = chunk_size / kUnit;
@@ -121,8 +153,8 @@ std::string World::check_recovered(bool data) {
     if (s.deleting || known == snapshots_.end() || known->second.deleted) continue;
     for (std::uint64_t c = 0; c < profile.origin_chunks; ++c) {
       const std::uint64_t place = walk.places[s.bit][c];
-      Disk& disk = place == 0 ? *origin : *store;
-      disk.medium().peek((place == 0 ? c : place - 1) * chunk_size, bytes);
+      MemoryVolume& medium = place == 0 ? *media.origin : *media.store;
+      medium.peek((place == 0 ? c : place - 1) * chunk_size, bytes);
       if (place != 0) {
         Result<std::uint32_t> crc = std::uint32_t{0};
         const Status status = state.with_blocks([&] {
@@ -134,7 +166,7 @@ std::string World::check_recovered(bool data) {
           return "the data of chunk " + std::to_string(c) + " of snapshot " + s.name +
                  " does not have its checksum";
       }
-      const auto wrong = model.check(s.id, {c * per_chunk, per_chunk}, bytes);
+      const auto wrong = expected.check(s.id, {c * per_chunk, per_chunk}, bytes);
       if (!wrong.empty()) {
         if (!context.damaged) return wrong + " (at rest)";
         wrong_at_rest_ = wrong;
@@ -146,7 +178,7 @@ std::string World::check_recovered(bool data) {
 
 void World::check_store(bool data) {
   wrong_at_rest_.clear();
-  const std::string wrong = check_recovered(data);
+  const std::string wrong = check_recovered(media(), model, data);
   if (wrong.empty() && wrong_at_rest_.empty()) return;
   if (!wrong.empty()) {
     if (!context.damaged) return fail("the store is wrong: " + wrong);

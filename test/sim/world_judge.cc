@@ -59,7 +59,7 @@ void World::action_lost(Client& client, Action& a) {
 void World::wrong_data(const std::string& what) {
   if (!context.damaged) return fail(what);
   if (server_.up()) server_.kill();
-  const std::string report = check_recovered(true);
+  const std::string report = check_recovered(media(), model, true);
   if (report.empty()) return fail(what + " (the medium was damaged, and the checker saw nothing)");
   trace([&] { return what + "; the checker reports: " + report; });
   given_up_ = true;

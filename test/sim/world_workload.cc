@@ -79,6 +79,12 @@ World::SnapshotState* World::pick_snapshot() {
   return fit.empty() ? nullptr : fit[random.below(fit.size())];
 }
 
+// Flushes that lied may have taken it back, and another may have its number since.
+World::SnapshotState* World::snapshot_called(SnapshotId id, const std::string& name) {
+  const auto found = snapshots_.find(id);
+  return found != snapshots_.end() && found->second.names.contains(name) ? &found->second : nullptr;
+}
+
 // Often where others are, and of any length.
 UnitRun World::pick_units(bool whole) {
   const std::uint64_t per_chunk = (1ULL << profile.chunk_shift) / kUnit;
@@ -202,14 +208,15 @@ void World::remove() {
     coverage.end(Op::remove);
     note(9, a.known << 8 | static_cast<std::uint64_t>(a.status.code()));
     trace([&] { return "delete " + name + ": " + a.status.to_string(); });
-    SnapshotState& state = snapshots_.at(id);
+    SnapshotState* state = snapshot_called(id, name);
     if (a.status.ok()) {
-      state.deleted = true;
+      if (state != nullptr) state->deleted = true;
       return;
     }
     judge_error("deleting a snapshot", a.status);
-    if (a.known && a.status.code() != Code::io_error && a.status.code() != Code::no_space)
-      state.delete_asked = false;
+    if (state != nullptr && a.known && a.status.code() != Code::io_error &&
+        a.status.code() != Code::no_space)
+      state->delete_asked = false;
   });
 }
 
@@ -230,14 +237,16 @@ void World::rename() {
     coverage.end(Op::rename);
     note(10, a.known << 8 | static_cast<std::uint64_t>(a.status.code()));
     trace([&] { return "rename " + from + " to " + to + ": " + a.status.to_string(); });
-    SnapshotState& state = snapshots_.at(id);
     judge_error("renaming a snapshot", a.status);
+    SnapshotState* state = snapshot_called(id, from);
+    if (state == nullptr) state = snapshot_called(id, to);
+    if (state == nullptr) return;
     if (a.status.ok()) {
-      state.names = {to};
-      state.renaming = false;
+      state->names = {to};
+      state->renaming = false;
     } else if (a.known && a.status.code() != Code::io_error && a.status.code() != Code::no_space) {
-      state.names = {from};
-      state.renaming = false;
+      state->names = {from};
+      state->renaming = false;
     }
   });
 }
