@@ -39,10 +39,12 @@ bool attempt(const OfflineOperation& operation, const Way& way, std::uint64_t nt
 }  // namespace
 
 std::uint64_t undergo(const OfflineOperation& operation, const Way& way) {
-  for (std::uint64_t nth = 1;; ++nth) {
+  std::uint64_t points = 0;
+  for (std::uint64_t nth = 1;; nth += stride()) {
     require(nth < kEndless, operation.name + " does not end");
     try {
-      if (!attempt(operation, way, nth)) return nth - 1;
+      if (!attempt(operation, way, nth)) return points;
+      ++points;
     } catch (const std::exception& error) {
       require(false, operation.name + ", " + way.name + ", number " + std::to_string(nth) + ": " +
                          error.what());

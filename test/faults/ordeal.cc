@@ -3,6 +3,7 @@
 
 #include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 namespace csnap {
@@ -136,12 +137,17 @@ void report(const std::string& name, const std::vector<std::uint64_t>& points) {
   fflush(stdout);
 }
 
+std::uint64_t stride() {
+  return std::getenv("CSNAP_QUICK") != nullptr ? 5 : 1;
+}
+
 std::uint64_t undergo(const Operation& operation, const Way& way) {
-  std::uint64_t nth = 1;
-  for (;; ++nth) {
+  std::uint64_t points = 0;
+  for (std::uint64_t nth = 1;; nth += stride()) {
     require(nth < kEndless, operation.name + " does not end");
     try {
-      if (!Ordeal(operation, way, nth).run()) return nth - 1;
+      if (!Ordeal(operation, way, nth).run()) return points;
+      ++points;
     } catch (const std::exception& error) {
       require(false, operation.name + ", " + way.name + ", number " + std::to_string(nth) + ": " +
                          error.what());

@@ -56,6 +56,8 @@ std::vector<Way> all_ways();
 template <class AnyOperation>
 void undergo_all(const AnyOperation& operation);
 
+// From one N to the next: 1, or 5 where CSNAP_QUICK asks for a brief run.
+std::uint64_t stride();
 // How many N there were. Fails the test with a sentence.
 std::uint64_t undergo(const Operation& operation, const Way& way);
 
