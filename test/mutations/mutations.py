@@ -40,16 +40,13 @@ MUTATIONS = [
              "  phase_ = Phase::homing;\n  next_home_ = 0;\n  attempts_ = 0;",
              "  phase_ = Phase::homing;\n  journal_.set_tail(superblock_.tail);\n"
              "  next_home_ = 0;\n  attempts_ = 0;"),
-    Mutation("metadata_reused_too_early", "server/checkpointer.cc",
+    Mutation("metadata_reused_too_early", "store/space.cc",
              "freed metadata blocks are used again before the checkpoint that frees them is whole",
-             "  freed_blocks_ = state_.metadata().take_freed_blocks();",
-             "  freed_blocks_ = state_.metadata().take_freed_blocks();\n"
-             "  state_.metadata().release_freed_blocks(freed_blocks_);\n  freed_blocks_.clear();"),
+             "  freed_.push_back(address);", "  unavoid({block, block + 1});"),
     Mutation("home_left_out", "server/checkpointer.cc",
-             "a checkpoint forgets the last of the blocks to be written home",
-             "  if (next_home_ == blocks_.size() && homes_in_flight_ == 0) flush_homes();",
-             "  if (next_home_ + 1 >= blocks_.size() && homes_in_flight_ == 0) {\n"
-             "    next_home_ = blocks_.size();\n    flush_homes();\n  }"),
+             "a checkpoint leaves out the last run of the blocks to be written home",
+             "    submit_home(first, count);\n  }",
+             "    if (first == 0 || next_home_ < blocks_.size()) submit_home(first, count);\n  }"),
     # -- recovery
     Mutation("last_commit_not_verified", "server/recovery.cc",
              "recovery takes the last commit for whole without looking at its data",

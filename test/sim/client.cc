@@ -26,7 +26,10 @@ Client::Client(World& world, std::uint64_t number, SnapshotId volume, const std:
       number_(number),
       volume_(volume),
       mapper_(mapper_options(number, volume, name), *this) {
-  const auto hook = [this](const DiskPort&, const IoRequest&, bool) { world_.client_io(*this); };
+  const auto hook = [this](const DiskPort&, const IoRequest& request, bool submitted) {
+    if (submitted && !doomed_) world_.what_if(request, false);
+    world_.client_io(*this);
+  };
   origin_ = std::make_unique<DiskPort>(*world_.origin, false, hook);
   store_ = std::make_unique<DiskPort>(*world_.store, false, hook);
 }

@@ -76,12 +76,13 @@ void Coverage::print(std::ostream& out) const {
   }
 }
 
-bool Coverage::complete(std::ostream& out) const {
+bool Coverage::complete(std::ostream* out) const {
   bool all = true;
   for (std::size_t f = 0; f < kFaults; ++f) {
     for (std::size_t op = 0; op < kOps; ++op) {
       if (hits_[f][op] > 0 || impossible(static_cast<Fault>(f), static_cast<Op>(op))) continue;
-      out << "never: " << kFaultNames[f] << " while " << kOpNames[op] << " was under way\n";
+      if (out != nullptr)
+        *out << "never: " << kFaultNames[f] << " while " << kOpNames[op] << " was under way\n";
       all = false;
     }
   }

@@ -119,7 +119,7 @@ void DiskPort::submit(IoRequest request) {
                     done = std::move(request.done)](Status status) {
       if (status.ok()) {
         disk_.flushed_up_to_ = std::max(disk_.flushed_up_to_, began);
-        disk_.lied_ = false;
+        if (began >= disk_.lied_at_) disk_.lied_ = false;
       }
       done(std::move(status));
     };
@@ -140,6 +140,7 @@ bool DiskPort::lie(IoRequest& request) {
     disk_.start_lying(context.random.between(1, 500 * kMilli));
   if (!disk_.lying()) return false;
   disk_.lied_ = true;
+  disk_.lied_at_ = context.scheduler.now();
   struck(Fault::lying_flush);
   finish(request, Status());
   return true;
@@ -185,8 +186,8 @@ void DiskPort::misdirect(IoRequest& request) {
   if (!server_ || request.data.size() > 64 * kBlock) return;
   if (request.kind == IoKind::flush || disk_.kind_ == DiskKind::origin) return;
   const bool write = request.kind == IoKind::write;
-  // Rarely in a recovery, which would come to nothing too often.
-  const double rarely = context.recovering ? 0.05 : 1;
+  // Reads rarely in a recovery, which would come to nothing too often.
+  const double rarely = context.recovering && !write ? 0.05 : 1;
   if (!context.random.chance(
           rarely * (write ? context.profile.misdirected_write : context.profile.misdirected_read)))
     return;

@@ -66,6 +66,7 @@ class Disk {
   Micros flushed_up_to_ = 0;
   Micros lies_until_ = 0;
   bool lied_ = false;  // and no honest flush since
+  Micros lied_at_ = 0;
 };
 
 // One machine's queue.

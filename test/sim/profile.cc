@@ -5,6 +5,8 @@
 #include <cmath>
 #include <sstream>
 
+#include "store/superblock.h"
+
 namespace csnap::sim {
 namespace {
 
@@ -16,23 +18,41 @@ double often(Random& random, double least, double most) {
   return least * std::pow(most / least, at);
 }
 
+constexpr std::uint64_t kBlocksForTree = 96;
+
 }  // namespace
+
+// What of the store is neither data nor tree.
+std::uint64_t Profile::fixed_bytes() const {
+  LayoutRequest request;
+  request.origin_size = origin_chunks << chunk_shift;
+  request.store_size = 64u << 20;
+  request.metadata_size = metadata_bytes;
+  request.chunk_shift = chunk_shift;
+  request.journal_size = journal_bytes;
+  const auto plan = plan_layout(request);
+  return plan.ok() ? plan->data.reserved * kBlockSize : 4u << 20;
+}
 
 Profile::Profile(Random& random) {
   chunk_shift = random.below(3) != 0 ? 12 : static_cast<unsigned>(random.between(13, 16));
   origin_chunks = chunk_shift == 12 ? random.between(48, 400) : random.between(24, 96);
-  if (random.below(6) == 0) {
+  if (random.below(4) == 0) {
     chunk_shift = 12;
     origin_chunks = random.between(400, 1800);
     old_snapshots = random.between(1, 4);
   }
   journal_bytes = 256u << 10;
-  if (random.below(4) == 0) journal_bytes = random.between(65, 256) << 12;
+  if (random.below(2) == 0) journal_bytes = random.between(65, 160) << 12;
   if (random.below(4) == 0) metadata_bytes = random.between(3, 6) << 20;
-  // From nearly always full to never; what is fixed takes a part.
-  const std::uint64_t copies = origin_chunks * random.between(1, 6);
-  store_bytes = (copies << chunk_shift) + (metadata_bytes ? 0 : journal_bytes) + (2u << 20);
-  store_bytes = std::max<std::uint64_t>(store_bytes, 4u << 20) & ~((1ULL << 20) - 1);
+  // From nearly always full to never. An old store is full to begin with, or nearly so.
+  const std::uint64_t least =
+      old_snapshots > 0 ? origin_chunks * old_snapshots / 3 : origin_chunks / 4;
+  const std::uint64_t copies = random.below(4) == 0
+                                   ? origin_chunks * random.between(1, 6)
+                                   : random.between(least, least + origin_chunks / 2);
+  store_bytes = fixed_bytes() + kBlocksForTree * kBlockSize + (copies << chunk_shift);
+  store_bytes = (store_bytes >> chunk_shift) << chunk_shift;
   cache_bytes = random.below(2) == 0 ? 64u << 10 : 1u << 20;
 
   operations = random.between(60, 400);
@@ -40,6 +60,7 @@ Profile::Profile(Random& random) {
   max_clients = random.between(2, 8);
   max_snapshots = old_snapshots + random.between(1, 8);
   longest_run = random.below(2) == 0 ? 4 : 48;
+  curious_admin = random.below(3) == 0;
 
   server_crash_io = often(random, 1e-4, 1e-2);
   server_crash_message = often(random, 1e-4, 1e-2);
@@ -52,21 +73,21 @@ Profile::Profile(Random& random) {
   flush_error = often(random, 1e-4, 2e-2);
   device_dead = often(random, 1e-5, 2e-3);
   disk_full = often(random, 1e-4, 2e-2);
-  slow_disk = often(random, 1e-3, 0.3);
+  slow_disk = often(random, 1e-3, 0.5);
   connection_lost = often(random, 1e-3, 5e-2);
   half_open = often(random, 1e-4, 1e-2);
   late_bytes = often(random, 1e-4, 2e-2);
   client_pause = often(random, 1e-3, 5e-2);
   server_pause = often(random, 1e-3, 2e-2);
   restart = often(random, 1e-3, 2e-2);
-  // Kept apart from the rest of the draws, so that damage can be added without changing a history
-  // up to its first harm.
-  switch (random.below(12)) {
+  // One kind of it at most, and in few histories, for they end with it. Kept apart from the rest of
+  // the draws, so that damage can be added without changing a history up to its first harm.
+  switch (random.below(16)) {
     case 0:
       bit_rot = 0.02;
       break;
     case 1:
-      misdirected_read = 0.7;
+      misdirected_read = 0.4;
       restart = std::max(restart, 0.04);  // a cold cache has to read
       break;
     case 2:
@@ -79,6 +100,7 @@ Profile::Profile(Random& random) {
     default:
       break;
   }
+  curious_admin |= damages();
 }
 
 std::string Profile::to_string() const {

@@ -19,6 +19,7 @@ namespace csnap::sim {
 struct Profile {
   explicit Profile(Random& random);
   std::string to_string() const;
+  std::uint64_t fixed_bytes() const;
 
   std::uint64_t origin_chunks = 0;
   unsigned chunk_shift = 12;
@@ -35,6 +36,7 @@ struct Profile {
   std::size_t max_clients = 0;
   std::size_t max_snapshots = 0;
   std::uint64_t longest_run = 0;  // chunks
+  bool curious_admin = false;     // looks at something all the time
 
   // Per I/O of the server, and per message to or from it.
   double server_crash_io = 0, server_crash_message = 0;

@@ -35,7 +35,7 @@ void Server::watch_checkpoint(const DiskPort& at, const IoRequest& request) {
 
 void Server::on_io(const DiskPort& at, const IoRequest& request, bool submitted) {
   if (submitted) watch_checkpoint(at, request);
-  if (submitted && !doomed_) world_.what_if(at, request, starting_);
+  if (submitted && !doomed_) world_.what_if(request, starting_ || checkpointing_);
   if (doomed_ || world_.context.calm) return;
   const Profile& p = world_.profile;
   // Half of it before the request, half after it.

@@ -105,6 +105,7 @@ void World::run() {
   watch();
   context.calm = false;
   next_operation();
+  if (profile.curious_admin) keep_looking();
   while (!done_operating_)
     if (!step()) break;
   if (violation_.empty() && !given_up_) end();

@@ -85,8 +85,9 @@ class World {
   void action_lost(Client& client, Action& action);
   void after_server_turn(Engine& engine);
   void check_server_io(const DiskPort& port, const IoRequest& request);
-  // The server's request is on its way to the disk: what if everything died now? (world_what_if.cc)
-  void what_if(const DiskPort& port, const IoRequest& request, bool starting);
+  // A request is on its way to the disk: what if everything died now? critical: more than usual may
+  // go wrong. (world_what_if.cc)
+  void what_if(const IoRequest& request, bool critical);
   void check_origin_write(const Client& client, ChunkRun chunks);
   void check_client_store_write(const Client& client, StoreRun run);
 
@@ -128,6 +129,7 @@ class World {
   void remove();
   void rename();
   void look(Op op);
+  void keep_looking();
   void calamity();
   void write_origin_flush();
   void check_list(const Admin::Answer& answer);
@@ -144,7 +146,7 @@ class World {
   };
   Media media() const;
   void check_store(bool data);
-  std::string check_recovered(const Media& media, Model& expected, bool data);
+  std::string check_recovered(const Media& media, Model& expected, bool data, bool checker = true);
   std::string check_snapshots(const SnapshotTable& table) const;
 
   const std::uint64_t seed_;

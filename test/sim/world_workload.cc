@@ -251,6 +251,15 @@ void World::rename() {
   });
 }
 
+void World::keep_looking() {
+  scheduler.in(random.below(2 * profile.mean_gap_us) + 1, [this] {
+    if (done_operating_) return;
+    constexpr Op kLooks[] = {Op::list, Op::dump, Op::status, Op::locks};
+    if (!admin_.busy()) look(kLooks[random.below(std::size(kLooks))]);
+    keep_looking();
+  });
+}
+
 // Asks for something and changes nothing.
 void World::look(Op op) {
   coverage.begin(op);
