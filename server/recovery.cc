@@ -54,13 +54,14 @@ Recovery::Recovery(Device& store, Device& metadata, const Superblock& on_disk)
   out_.head = on_disk.tail;
 }
 
-Result<Recovery> Recovery::survey(Device& store, Device& metadata, const Superblock& on_disk) {
+Result<Recovery> Recovery::survey(Device& store, Device& metadata, const Superblock& on_disk,
+                                  bool has_data) {
   Recovery self(store, metadata, on_disk);
   const Status scanned =
       self.scan([&](const ScannedCommit& commit) { return self.survey_commit(commit); }, nullptr);
   CSNAP_TRY(self.find_damage(scanned));
   // A commit with another one behind it was durable, data and all.
-  if (self.last_ && !self.damage_) CSNAP_TRY(self.judge_last());
+  if (self.last_ && !self.damage_ && has_data) CSNAP_TRY(self.judge_last());
   return self;
 }
 

@@ -46,8 +46,10 @@ struct JournalDamage {
 // each once; all block. The devices are the caller's.
 class Recovery {
  public:
-  // Reads the journal that this superblock speaks of.
-  static Result<Recovery> survey(Device& store, Device& metadata, const Superblock& on_disk);
+  // Reads the journal that this superblock speaks of. has_data: false for an image of the metadata
+  // alone; the last commit then counts as made.
+  static Result<Recovery> survey(Device& store, Device& metadata, const Superblock& on_disk,
+                                 bool has_data = true);
   // Whoever goes on after damage loses the commits from there on.
   const std::optional<JournalDamage>& damage() const { return damage_; }
   // The newest checkpoint that is whole in the journal; none: that of the superblock.

@@ -36,7 +36,7 @@ std::string check_usage() {
   text << "Usage: csnap-check [OPTIONS] STORE\n\n"
           "Checks the snapshot store on STORE, a device or a file that no server has open: says\n"
           "what is damaged, and of what is lost which chunks of which snapshots. Changes nothing\n"
-          "without --repair.\n\n"
+          "without --repair. STORE may also be a pack that csnap-dump --pack made of one.\n\n"
        << visible()
        << "\nExit codes: 0 clean, 1 repaired, 4 damage left, 8 could not run, 16 wrong usage.\n"
           "A store that a server has open is checked with: csnap-admin check\n";

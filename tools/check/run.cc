@@ -14,6 +14,7 @@
 #include "store/device_identity.h"
 #include "store/errno_status.h"
 #include "store/open_device.h"
+#include "store/pack_device.h"
 #include "tools/check/copy_device.h"
 #include "tools/common/progress.h"
 
@@ -132,15 +133,36 @@ Result<RepairReport> repair_copy(const CheckToolOptions& options, const Devices&
   return report;
 }
 
+// A pack of csnap-dump, instead of the store it was made of.
+Result<CheckReport> check_pack(const CheckToolOptions& options) {
+  if (!options.metadata.empty())
+    return Status(Code::invalid, options.store + " is a pack; it has all the metadata there is");
+  if (options.data)
+    return Status(Code::invalid, options.store + " is a pack; it has no data to be compared");
+  CSNAP_ASSIGN(const PackFile file, PackFile::open(options.store));
+  const auto store = file.store(), metadata = file.metadata();
+  Parts parts(options.progress || is_terminal(STDERR_FILENO));
+  CheckOptions check = check_options(options, parts);
+  check.has_data = false;
+  return check_store(*store, metadata.get(), check);
+}
+
 }  // namespace
 
 Result<CheckReport> run_check(const CheckToolOptions& options) {
+  CSNAP_ASSIGN(const bool pack, PackFile::is_pack(options.store));
+  if (pack) return check_pack(options);
   CSNAP_ASSIGN(const Devices devices, open_devices(options, OpenMode::read_only));
   Parts parts(options.progress || is_terminal(STDERR_FILENO));
   return check_store(*devices.store->device, devices.separate(), check_options(options, parts));
 }
 
 Result<RepairReport> run_repair(const CheckToolOptions& options) {
+  CSNAP_ASSIGN(const bool pack, PackFile::is_pack(options.store));
+  if (pack)
+    return Status(Code::invalid, options.store +
+                                     " is a pack of csnap-dump: it can be checked, but only the "
+                                     "store it was made of can be repaired");
   const bool in_place = options.to.empty();
   CSNAP_ASSIGN(const Devices devices,
                open_devices(options, in_place ? OpenMode::read_write : OpenMode::read_only));

@@ -131,7 +131,7 @@ _csnap_dump() {
     --metadata | --output | -o) _csnap_paths ;;
     *)
       if [[ $cur == -* ]]; then
-        _csnap_words "--metadata --output --version --help"
+        _csnap_words "--metadata --output --pack --progress --version --help"
       else
         _csnap_paths
       fi

@@ -18,6 +18,10 @@ po::options_description visible() {
       "the device or file with the metadata, if it is not on STORE");
   add("output,o", po::value<std::string>()->value_name("FILE"),
       "write to this file instead of standard output");
+  add("pack",
+      "write a compressed image of the metadata, without any user data, for those who are "
+      "to look into a problem; csnap-check and csnap-dump read it as they do STORE");
+  add("progress", "say how far packing is on standard error, also when that is no terminal");
   add("version", "print the version");
   add("help,h", "print this text");
   return options;
@@ -62,6 +66,9 @@ Result<DumpToolOptions> parse_dump_options(const std::vector<std::string>& argum
     out.output = values["output"].as<std::string>();
     if (out.output.empty()) return Status(Code::invalid, "--output names no file");
   }
+  out.pack = values.count("pack") != 0;
+  out.progress = values.count("progress") != 0;
+  if (out.progress && !out.pack) return Status(Code::invalid, "--progress goes with --pack");
   return out;
 }
 

@@ -11,9 +11,11 @@ namespace csnap {
 
 struct DumpToolOptions {
   std::string store;
-  std::string metadata;  // empty: on the store
-  std::string output;    // empty: standard output
-  bool help = false;     // when one of these two is set, nothing else is
+  std::string metadata;   // empty: on the store
+  std::string output;     // empty: standard output
+  bool pack = false;      // an image of the metadata instead of text
+  bool progress = false;  // also where there is no terminal
+  bool help = false;      // when one of these two is set, nothing else is
   bool version = false;
 };
 

@@ -9,6 +9,7 @@
 
 #include "store/device_identity.h"
 #include "store/open_device.h"
+#include "store/pack_device.h"
 #include "tools/common/json.h"
 #include "tools/common/progress.h"
 #include "tools/mkstore/signatures.h"
@@ -25,6 +26,12 @@ struct Opened {
 // Locked, so that no server begins to use it. Other signatures than ours are left where they are:
 // they may be bytes of the data of a snapshot.
 Result<Opened> open_target(const std::string& path, bool force) {
+  CSNAP_ASSIGN(const bool pack, PackFile::is_pack(path));
+  if (pack)
+    return Status(Code::invalid, path +
+                                     " is a pack of csnap-dump, not a store; what it says is "
+                                     "restored from its text: csnap-dump " +
+                                     path + " | csnap-restore STORE");
   CSNAP_ASSIGN(DeviceLock lock, lock_device(path));
   CSNAP_ASSIGN(auto device, open_device(path, OpenMode::read_write));
   CSNAP_ASSIGN(const auto content, find_content(path, *device));
@@ -43,6 +50,13 @@ std::string holder() {
 }  // namespace
 
 Result<Restored> run_restore(const RestoreToolOptions& options) {
+  if (!options.input.empty()) {
+    CSNAP_ASSIGN(const bool pack, PackFile::is_pack(options.input));
+    if (pack)
+      return Status(Code::invalid, options.input +
+                                       " is a pack; what is restored is its text: csnap-dump " +
+                                       options.input + " | csnap-restore STORE");
+  }
   CSNAP_ASSIGN(const auto input, FileInput::open(options.input));
   CSNAP_ASSIGN(const Opened store, open_target(options.store, options.force));
   std::unique_ptr<Opened> metadata;
