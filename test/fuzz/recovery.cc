@@ -40,25 +40,12 @@ void open_and_close(std::shared_ptr<MemoryVolume> volume) {
 
 FUZZ_TARGET(recovery) {
   const unsigned flags = input.u8();
-  const auto volume = fuzz::new_store();
-  const Superblock superblock = fuzz::plan();
-  MemoryDevice device(volume);
-  auto crashed = *read_superblock(device);
-  // As a server leaves it that was killed.
-  crashed.clean = false;
-  JournalPosition at = crashed.tail;
-  for (int commits = 0; !input.empty() && commits < 32; ++commits) {
-    auto commit = fuzz::commit_of(input.bytes(input.u16()), crashed.epoch);
-    const std::uint64_t blocks = commit.size() / kBlockSize;
-    if (blocks + at.block >= superblock.journal_blocks) break;
-    fuzz::put_commit(*volume, superblock, at, commit);
-    at = {at.block + blocks, at.sequence + 1};
+  std::vector<std::vector<std::byte>> commits;
+  while (!input.empty() && commits.size() < 32) {
+    const auto records = input.bytes(input.u16());
+    commits.emplace_back(records.begin(), records.end());
   }
-  std::array<std::byte, kBlockSize> block{};
-  for (const BlockAddress address : {kSuperblockA, kSuperblockB}) {
-    encode_superblock(crashed, address, block);
-    volume->poke(address.value * kBlockSize, block);
-  }
+  const auto volume = fuzz::killed_store(commits);
   fuzz::check_recovered(volume);
   if ((flags & 1) == 0) return;
   open_and_close(volume);

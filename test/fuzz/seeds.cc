@@ -8,6 +8,8 @@
 #include <string>
 
 #include "journal/records.h"
+#include "server/dump.h"
+#include "server/pack.h"
 #include "store/crc.h"
 #include "test/fuzz/store_rig.h"
 
@@ -243,6 +245,39 @@ void stores() {
       .save("tree", "node");
 }
 
+// A store with snapshots, one of them being deleted, a session and its pool, exceptions with and
+// without checksums; and one with nothing in it.
+void dumps_and_packs() {
+  const auto crc = crc_of_zeros();
+  const std::vector<std::vector<std::byte>> commits{
+      encoded({ServerStarted{Epoch(2)}, SnapshotCreated{SnapshotId(1), uuid(1), "one", 1000, 0},
+               SnapshotCreated{SnapshotId(2), uuid(2), "two", 2000, 1},
+               ExceptionAdded{Chunk(5), StoreChunk(1200), 3, {crc, crc, crc}},
+               ExceptionAdded{Chunk(9), StoreChunk(1210), 1, {crc}},
+               ExceptionAdded{Chunk(9), StoreChunk(1211), 2, {crc}}}),
+      encoded({DataMutable{{StoreChunk(1201), 1}}, ClientOpened{uuid(3), SnapshotId(1)},
+               ClientPool{uuid(3), 1, {StoreChunk(1300), 8}}, SnapshotDeleted{SnapshotId(2)},
+               DeletionProgress{SnapshotId(2), {Chunk(0), 8}}})};
+  for (const bool full : {false, true}) {
+    MemoryDevice device(full ? fuzz::killed_store(commits) : fuzz::new_store());
+    std::string text;
+    const auto dumped = dump_store(device, nullptr, {}, [&](std::string_view lines) {
+      text += lines;
+      return Status();
+    });
+    fuzz::require_ok(dumped.status(), "a dump");
+    Seed().text(text.c_str()).save("dump", full ? "full" : "empty");
+    std::string file;
+    const auto packed = pack_store(device, nullptr, {}, [&](std::string_view bytes) {
+      file += bytes;
+      return Status();
+    });
+    fuzz::require_ok(packed.status(), "a pack");
+    const auto bytes = std::as_bytes(std::span(file));
+    Seed().u8({1}).bytes({bytes.begin(), bytes.end()}).save("pack", full ? "full" : "empty");
+  }
+}
+
 // See messages.cc.
 void messages() {
   constexpr unsigned kHello = 4, kAsk = 5, kAnswer = 7, kAdmin = 8, kPass = 9;
@@ -286,6 +321,7 @@ int main(int argc, char** argv) {
   blocks();
   records();
   stores();
+  dumps_and_packs();
   messages();
   return 0;
 }

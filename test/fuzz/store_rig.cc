@@ -65,6 +65,23 @@ std::vector<std::byte> commit_of(std::span<const std::byte> records, Epoch epoch
   return commit;
 }
 
+std::shared_ptr<MemoryVolume> killed_store(const std::vector<std::vector<std::byte>>& commits) {
+  auto volume = new_store();
+  MemoryDevice device(volume);
+  Superblock superblock = *read_superblock(device);
+  superblock.clean = false;
+  JournalPosition at = superblock.tail;
+  for (const auto& records : commits) {
+    auto commit = commit_of(records, superblock.epoch);
+    const std::uint64_t blocks = commit.size() / kBlockSize;
+    if (at.block + blocks >= superblock.journal_blocks) break;
+    put_commit(*volume, superblock, at, commit);
+    at = {at.block + blocks, at.sequence + 1};
+  }
+  require_ok(write_superblock(device, superblock), "a superblock");
+  return volume;
+}
+
 void check_recovered(std::shared_ptr<MemoryVolume> volume) {
   MemoryDevice device(volume);
   const auto writes = volume->counters().writes;

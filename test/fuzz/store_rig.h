@@ -30,6 +30,10 @@ void put_commit(MemoryVolume& volume, const Superblock& superblock, JournalPosit
 // The blocks of a commit with these records and no images.
 std::vector<std::byte> commit_of(std::span<const std::byte> records, Epoch epoch);
 
+// As a server leaves a store that was new when it is killed: these are its commits, each the bytes
+// of its records. Those that do not fit in front of the ring's end are left out.
+std::shared_ptr<MemoryVolume> killed_store(const std::vector<std::vector<std::byte>>& commits);
+
 // Everything that a recovered or checked store can be asked without a server.
 void check_recovered(std::shared_ptr<MemoryVolume> volume);
 
