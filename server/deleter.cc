@@ -83,10 +83,17 @@ bool Deleter::step_one(const Snapshot& snapshot) {
   run.count = std::min(run.end(), volume_end) - run.start;
   asked_up_to_ = run.end();
   ++in_flight_;
-  engine_.commit(DeletionProgress{id, run}, [this](const Status& s) {
-    --in_flight_;
-    if (!s.ok()) stop(s);
-  });
+  engine_.committer->add({[this, id, run](std::vector<Record>& records) -> Status {
+                            // Its predecessor failed: to go on would be to say that what that one
+                            // left is cleared, and who gets the bit next would read it.
+                            if (stuck_) return Status(Code::cancelled, "the step before it failed");
+                            records.push_back(DeletionProgress{id, run});
+                            return {};
+                          },
+                          [this](const Status& s) {
+                            --in_flight_;
+                            if (!s.ok()) stop(s);
+                          }});
   return true;
 }
 
