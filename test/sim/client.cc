@@ -73,7 +73,9 @@ void Client::later(Micros delay, std::function<void()> what) {
 // The thread that waited for something goes on, at once or after a while.
 void Client::think(std::function<void()> what) {
   Random& random = world_.random;
-  later(random.below(8) != 0 ? random.below(60) : random.below(world_.profile.lease_ms * 300),
+  later(random.below(world_.profile.slow_clients ? 2 : 8) != 0
+            ? random.below(60)
+            : random.below(world_.profile.lease_ms * 300),
         std::move(what));
 }
 

@@ -50,7 +50,7 @@ Profile::Profile(Random& random) {
       old_snapshots > 0 ? origin_chunks * old_snapshots / 3 : origin_chunks / 4;
   const std::uint64_t copies = random.below(4) == 0
                                    ? origin_chunks * random.between(1, 6)
-                                   : random.between(least, least + origin_chunks / 2);
+                                   : random.between(least, least + origin_chunks / 4);
   store_bytes = fixed_bytes() + kBlocksForTree * kBlockSize + (copies << chunk_shift);
   store_bytes = (store_bytes >> chunk_shift) << chunk_shift;
   cache_bytes = random.below(2) == 0 ? 64u << 10 : 1u << 20;
@@ -58,8 +58,11 @@ Profile::Profile(Random& random) {
   operations = random.between(60, 400);
   mean_gap_us = 200u << random.below(7);
   max_clients = random.between(2, 8);
-  max_snapshots = old_snapshots + random.between(1, 8);
+  max_snapshots =
+      old_snapshots + (random.below(2) == 0 ? random.between(1, 2) : random.between(3, 8));
   longest_run = random.below(2) == 0 ? 4 : 48;
+  crowded = random.below(3) == 0;
+  slow_clients = random.below(3) == 0;
   curious_admin = random.below(3) == 0;
 
   server_crash_io = often(random, 1e-4, 1e-2);
@@ -112,6 +115,9 @@ std::string Profile::to_string() const {
   const auto add = [&](const char* name, double value) {
     if (value > 0) out << ", " << name << ' ' << value;
   };
+  if (old_snapshots > 0) out << ", " << old_snapshots << " old snapshots";
+  if (crowded) out << ", crowded";
+  if (slow_clients) out << ", slow clients";
   add("server_crash_io", server_crash_io);
   add("server_crash_message", server_crash_message);
   add("client_crash_io", client_crash_io);

@@ -36,6 +36,8 @@ struct Profile {
   std::size_t max_clients = 0;
   std::size_t max_snapshots = 0;
   std::uint64_t longest_run = 0;  // chunks
+  bool crowded = false;           // most of it happens in a few chunks, many writes at a time
+  bool slow_clients = false;      // they often wait before they use what they were told
   bool curious_admin = false;     // looks at something all the time
 
   // Per I/O of the server, and per message to or from it.

@@ -89,8 +89,8 @@ World::SnapshotState* World::snapshot_called(SnapshotId id, const std::string& n
 UnitRun World::pick_units(bool whole) {
   const std::uint64_t per_chunk = (1ULL << profile.chunk_shift) / kUnit;
   const std::uint64_t chunks = profile.origin_chunks;
-  const std::uint64_t reach =
-      random.below(2) == 0 ? std::max<std::uint64_t>(1, chunks / 8) : chunks;
+  std::uint64_t reach = random.below(2) == 0 ? std::max<std::uint64_t>(1, chunks / 8) : chunks;
+  if (profile.crowded && random.below(4) != 0) reach = 6;
   const std::uint64_t start = random.below(reach);
   const std::uint64_t most = std::min(chunks - start, profile.longest_run);
   const std::uint64_t count = random.below(3) == 0
@@ -121,8 +121,8 @@ void World::write(bool to_origin) {
   if (c == nullptr) return open_client();
   const bool whole = random.below(2) == 0;
   const UnitRun units = pick_units(whole);
-  // Writes of the same place at the same time are rare.
-  if (model.writing(c->volume(), units) && random.below(4) != 0) return;
+  // Writes of the same place at the same time are rare elsewhere.
+  if (!profile.crowded && model.writing(c->volume(), units) && random.below(4) != 0) return;
   c->start(to_origin ? Op::origin_write
            : whole   ? Op::snapshot_overwrite
                      : Op::snapshot_write,
