@@ -27,7 +27,7 @@ Client::Client(World& world, std::uint64_t number, SnapshotId volume, const std:
       volume_(volume),
       mapper_(mapper_options(number, volume, name), *this) {
   const auto hook = [this](const DiskPort&, const IoRequest& request, bool submitted) {
-    if (submitted && !doomed_) world_.what_if(request, false);
+    if (submitted && !doomed_) world_.what_if(request, world_.changing_snapshots());
     world_.client_io(*this);
   };
   origin_ = std::make_unique<DiskPort>(*world_.origin, false, hook);

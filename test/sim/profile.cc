@@ -83,6 +83,13 @@ Profile::Profile(Random& random) {
   client_pause = often(random, 1e-3, 5e-2);
   server_pause = often(random, 1e-3, 2e-2);
   restart = often(random, 1e-3, 2e-2);
+  // Clients that come back late, on connections that break, into a crowd.
+  if (random.below(4) == 0) {
+    client_pause = std::max(client_pause, 0.05);
+    connection_lost = std::max(connection_lost, 0.08);
+    late_bytes = std::max(late_bytes, 0.01);
+    crowded = slow_clients = true;
+  }
   // One kind of it at most, and in few histories, for they end with it. Kept apart from the rest of
   // the draws, so that damage can be added without changing a history up to its first harm.
   switch (random.below(16)) {

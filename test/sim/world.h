@@ -88,6 +88,9 @@ class World {
   // A request is on its way to the disk: what if everything died now? critical: more than usual may
   // go wrong. (world_what_if.cc)
   void what_if(const IoRequest& request, bool critical);
+  bool changing_snapshots() const {
+    return coverage.under_way(Op::create) + coverage.under_way(Op::remove) > 0;
+  }
   void check_origin_write(const Client& client, ChunkRun chunks);
   void check_client_store_write(const Client& client, StoreRun run);
 
