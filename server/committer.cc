@@ -98,7 +98,10 @@ bool Committer::apply_front() {
     }
     ++front.applied;
   }
-  for (const auto& record : front.records) encode_record(record, records_);
+  for (const auto& record : front.records) {
+    encode_record(record, records_);
+    group_brings_data_ |= std::holds_alternative<ExceptionAdded>(record);
+  }
   records_since_checkpoint_ += front.records.size();
   waiting_.push_back(std::move(front.unit.done));
   group_freed_.insert(group_freed_.end(), front.freed.begin(), front.freed.end());
@@ -172,12 +175,17 @@ void Committer::close_group() {
   if (!failure_.ok()) return;
   content_ = {};
   flying_images_ = checkpointer_.logging() && checkpointer_.images_left() > 0;
-  if (flying_images_) checkpointer_.add_images(content_, kImagesPerCommit);
   if (waiting_.empty() && !flying_images_) return;
-  flying_records_.swap(records_);
-  records_.clear();
-  flying_waiting_.swap(waiting_);
-  flying_freed_.swap(group_freed_);
+  if (flying_images_) checkpointer_.add_images(content_, kImagesPerCommit);
+  flying_records_.clear();
+  // Recovery takes a commit back whose data did not reach the disk. It must not have to judge one
+  // whose images may be at home already: so that one names no data, which goes with the next.
+  if (!content_.checkpoint_complete || !group_brings_data_) {
+    flying_records_.swap(records_);
+    flying_waiting_.swap(waiting_);
+    flying_freed_.swap(group_freed_);
+    group_brings_data_ = false;
+  }
   content_.records = flying_records_;
   flying_blocks_ = Journal::blocks_needed(flying_records_.size(), content_.images.size());
   blocks_since_checkpoint_ += Journal::blocks_needed(flying_records_.size(), 0);

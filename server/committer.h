@@ -92,6 +92,7 @@ class Committer {
   std::vector<std::byte> records_;
   std::vector<Done> waiting_;
   std::vector<StoreRun> group_freed_;
+  bool group_brings_data_ = false;  // exceptions, whose data is flushed with the commit
   // The commit in flight.
   CommitContent content_;
   std::vector<std::byte> flying_records_;

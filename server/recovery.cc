@@ -85,17 +85,13 @@ Status Recovery::survey_commit(const ScannedCommit& commit) {
   last_ = commit.position;
   last_epoch_ = commit.epoch;
   last_copies_.clear();
-  last_completes_ = {};
   for (const auto& record : records) {
     const auto* added = std::get_if<ExceptionAdded>(&record);
     if (!added) continue;
-    last_copies_.push_back(*added);
+    if (!complete) last_copies_.push_back(*added);
     exceptions_.emplace_back(commit.position.sequence, StoreRun{added->store, added->crcs.size()});
   }
-  if (complete) {
-    previous_checkpoint_ = std::exchange(checkpoint_, std::move(complete));
-    last_completes_ = commit.checkpoint;
-  }
+  if (complete) checkpoint_ = std::move(complete);
   out_.head = {(commit.position.block + commit.blocks) % out_.on_disk.journal_blocks,
                commit.position.sequence + 1};
   return {};
@@ -119,16 +115,16 @@ Status Recovery::find_damage(const Status& scanned) {
   return {};
 }
 
-// Did the data of the last commit reach the disk? If not, that commit never was.
+// Did the data of the last commit reach the disk? If not, that commit never was. The one that makes
+// a checkpoint whole brings none (see Committer): its homes may have been written, and there would be
+// no way back.
 Status Recovery::judge_last() {
   const auto whole = data_made_it(*store_, last_copies_, out_.on_disk.chunk_shift);
   if (!whole.ok()) {
     data_unread_ = whole.status();
     return {};
   }
-  if (*whole) return {};
-  out_.head = *last_;
-  if (last_completes_.value != 0) checkpoint_ = std::move(previous_checkpoint_);
+  if (!*whole) out_.head = *last_;
   return {};
 }
 

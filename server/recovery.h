@@ -93,10 +93,7 @@ class Recovery {
   // What the survey found.
   std::optional<JournalPosition> last_;      // the last whole commit
   std::vector<ExceptionAdded> last_copies_;  // its data may not have made it
-  Sequence last_completes_;                  // the checkpoint that it makes whole, or 0
-  // Newest checkpoint that is whole in the journal, and the one before it, should the last commit
-  // turn out to be none.
-  std::optional<Superblock> checkpoint_, previous_checkpoint_;
+  std::optional<Superblock> checkpoint_;     // the newest that is whole in the journal
   std::vector<std::pair<Sequence, StoreRun>> exceptions_;  // that any commit adds
 };
 
