@@ -11,6 +11,7 @@ namespace csnap {
 namespace {
 
 constexpr std::size_t kMaxReason = 512;         // bytes
+constexpr std::size_t kNamedInLog = 3;          // sessions in one line
 constexpr ReadId kMaxReadId = ReadId{1} << 62;  // no server gave more: ids count up from 1
 
 }  // namespace
@@ -71,12 +72,19 @@ void Service::Impl::check_leases() {
   for (Channel* c : mute)
     close_channel(*c, 0, Status(Code::cancelled, "no session was opened in time"));
   if (now_ms <= absent_until_ms) return;
+  std::string names;
+  std::size_t count = 0;
   for (const auto& id : engine->absent_clients()) {
     if (sessions.contains(id)) continue;
-    log(EngineEvents::Level::warning,
-        "session " + id.to_string() + " did not come back after the restart; it is over");
+    if (count++ < kNamedInLog) names += (names.empty() ? "" : ", ") + id.to_string();
     engine->forget_client(id);
   }
+  if (count > kNamedInLog) names += ", ...";
+  if (count > 0)
+    log(EngineEvents::Level::warning,
+        "sessions that did not come back after the restart, and are "
+        "over: " +
+            std::to_string(count) + " (" + names + ")");
 }
 
 void Service::Impl::push_barrier(Session& s) {
