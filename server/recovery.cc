@@ -116,8 +116,8 @@ Status Recovery::find_damage(const Status& scanned) {
 }
 
 // Did the data of the last commit reach the disk? If not, that commit never was. The one that makes
-// a checkpoint whole brings none (see Committer): its homes may have been written, and there would be
-// no way back.
+// a checkpoint whole brings none (see Committer): its homes may have been written, and there would
+// be no way back.
 Status Recovery::judge_last() {
   const auto whole = data_made_it(*store_, last_copies_, out_.on_disk.chunk_shift);
   if (!whole.ok()) {
