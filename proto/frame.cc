@@ -125,6 +125,17 @@ void append_frame(OutputBuffer& out, wire::MessageType type, std::uint16_t flags
   append_frame(out, header, body);
 }
 
+void append_empty_frame(OutputBuffer& out, wire::MessageType type, std::uint16_t flags,
+                        std::uint64_t request_id) {
+  FrameHeader header;
+  header.type = static_cast<std::uint16_t>(type);
+  header.flags = flags;
+  header.request_id = request_id;
+  const std::size_t at = out.size();
+  out.resize(at + kFrameHeaderSize);
+  encode_header(header, std::span(out).subspan(at).first<kFrameHeaderSize>());
+}
+
 void append_error(OutputBuffer& out, std::uint64_t request_id, const Status& status, bool closing,
                   std::uint32_t retry_after_ms) {
   wire::Error error;

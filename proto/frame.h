@@ -86,6 +86,9 @@ using OutputBuffer = std::vector<std::byte>;
 void append_frame(OutputBuffer& out, FrameHeader header, const google::protobuf::MessageLite& body);
 void append_frame(OutputBuffer& out, wire::MessageType type, std::uint16_t flags,
                   std::uint64_t request_id, const google::protobuf::MessageLite& body);
+// A frame whose body has no bytes: a message with nothing in it.
+void append_empty_frame(OutputBuffer& out, wire::MessageType type, std::uint16_t flags,
+                        std::uint64_t request_id);
 // A frame with flags reply and error. Text that is not UTF-8 or too long is made so.
 void append_error(OutputBuffer& out, std::uint64_t request_id, const Status& status,
                   bool closing = false, std::uint32_t retry_after_ms = 0);

@@ -11,6 +11,8 @@
 
 namespace csnap {
 
+// Grants what needs no waiting: the usual case, without an op. false: start it.
+bool grant_at_once(Engine::Impl& engine, std::span<const ChunkRun> ranges);
 void start_origin_write(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
                         Engine::Done done);
 void start_snapshot_read(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,

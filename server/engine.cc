@@ -113,6 +113,11 @@ void Engine::origin_write(ClientKey client, std::vector<ChunkRun> ranges, Done d
   start_origin_write(*impl_, *c, std::move(ranges), std::move(done));
 }
 
+bool Engine::origin_write_at_once(ClientKey client, std::span<const ChunkRun> ranges) {
+  const ClientState* c = impl_->client(client);
+  return check_request(*impl_, c, true, ranges).ok() && grant_at_once(*impl_, ranges);
+}
+
 void Engine::snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadDone done) {
   ClientState* c = impl_->client(client);
   const Status ok = check_request(*impl_, c, false, ranges);

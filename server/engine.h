@@ -166,6 +166,8 @@ class Engine {
   using WriteDone = std::function<void(Result<std::vector<WritePiece>>)>;
   // ok: these chunks of the origin may be overwritten, until the next barrier.
   void origin_write(ClientKey client, std::vector<ChunkRun> ranges, Done done);
+  // The same where it is granted without waiting for anything; false: it has to be asked in full.
+  bool origin_write_at_once(ClientKey client, std::span<const ChunkRun> ranges);
   void snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadDone done);
   void finish_read(ClientKey client, ReadId id);
   // overwrite: the caller will write every byte of these chunks.

@@ -102,28 +102,27 @@ class OriginWrite : public RangeOp {
   bool again_ = false;
 };
 
-// Grants at once what needs no waiting: the usual case, without an op.
-bool granted_at_once(Engine::Impl& engine, std::span<const ChunkRun> ranges) {
+}  // namespace
+
+bool grant_at_once(Engine::Impl& engine, std::span<const ChunkRun> ranges) {
   if (engine.barrier->active() || engine.readers_unsettled) return false;
+  const ShareMask active = engine.active();
   Mapping mapping;
   for (const auto& range : ranges) {
     if (!engine.busy.empty() && engine.busy.find(range)) return false;
-    for (Chunk at = range.start; at < range.end(); at = mapping.chunks.end()) {
+    for (Chunk at = range.start; active != 0 && at < range.end(); at = mapping.chunks.end()) {
       if (!engine.state->tree().lookup(at, range.end() - at, mapping).ok()) return false;
-      if (engine.active() & ~mapping.shared) return false;
+      if (active & ~mapping.shared) return false;
     }
   }
-  return !engine.locks.overlaps(ranges);
+  if (engine.locks.overlaps(ranges)) return false;
+  ++engine.origin_writes;
+  return true;
 }
-
-}  // namespace
 
 void start_origin_write(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
                         Engine::Done done) {
-  if (granted_at_once(engine, ranges)) {
-    ++engine.origin_writes;
-    return done({});
-  }
+  if (grant_at_once(engine, ranges)) return done({});
   auto op = std::make_shared<OriginWrite>(engine, client.key, std::move(ranges), std::move(done));
   engine.add_op(client, op);
   op->run();

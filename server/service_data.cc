@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The data path: requests on a volume, checked, handed to the engine, answered.
+#include "proto/plain_ranges.h"
 #include "server/service_impl.h"
 
 namespace csnap {
@@ -92,7 +93,25 @@ void Service::Impl::answer(ClientKey key, std::uint64_t request_id, const Status
     refuse(*c, request_id, status);
 }
 
+bool Service::Impl::unique_at_once(Channel& c, Session& s, const Frame& f) {
+  if (s.evicted || s.volume != kOrigin || s.read_only || s.uploading || draining) return false;
+  if (!s.requests.running.empty() && s.requests.running.contains(f.header.request_id)) return false;
+  if (!plain_ranges(f.body, plain)) return false;
+  std::uint64_t chunks = 0;
+  for (const ChunkRun& run : plain) {
+    if (!check_range(run.start.value, run.count, volume_chunks).ok()) return false;
+    chunks += run.count;
+    if (chunks > options.max_request_chunks) return false;
+  }
+  if (s.requests.chunks + chunks > options.max_chunks) return false;
+  if (!engine->origin_write_at_once(s.key, plain)) return false;
+  append_empty_frame(output(c), wire::MESSAGE_UNIQUE_REPLY, frame_flags::kReply,
+                     f.header.request_id);
+  return true;
+}
+
 void Service::Impl::on_unique(Channel& c, Session& s, const Frame& f) {
+  if (unique_at_once(c, s, f)) return;
   if (!check_data(c, s, f, true, true)) return;
   const auto* m = parse<wire::UniqueRequest>(c, f);
   if (m == nullptr) return;

@@ -104,6 +104,9 @@ class Service::Impl {
   // -- data path (service_data.cc) -----------------------------------------------------------
   // Whether the session may make the request; else it was refused.
   bool check_data(Channel& c, Session& s, const Frame& f, bool origin, bool write);
+  // Answers it if nothing has to wait and all is in order: the usual case, and the most frequent of
+  // all questions. That it was asked need not be taken down then.
+  bool unique_at_once(Channel& c, Session& s, const Frame& f);
   void on_unique(Channel& c, Session& s, const Frame& f);
   void on_snapshot_read(Channel& c, Session& s, const Frame& f);
   void answer_read(ClientKey key, std::uint64_t request_id, const Result<ReadGrant>& grant);
@@ -149,6 +152,7 @@ class Service::Impl {
   // Closed in this turn: somebody up the stack may still look at them.
   std::vector<std::unique_ptr<Channel>> dead;
   google::protobuf::Arena arena;
+  std::vector<ChunkRun> plain;  // of the request being looked at; keeps its memory
 };
 
 }  // namespace csnap
