@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# bash completion for csnapd, csnap-mkstore, csnap-check, csnap-dump, csnap-restore, csnap-admin and
-# csnap-nbd. Source it, or put it in /usr/share/bash-completion/completions/ under each program's
+# bash completion for csnapd, csnap-mkstore, csnap-check, csnap-dump, csnap-restore, csnap-admin,
+# csnap-nbd and csnap-bench. Source it, or put it in /usr/share/bash-completion/completions/ under each program's
 # name.
 
 # The words of $1 that fit what is being typed.
@@ -168,6 +168,23 @@ _csnap_nbd() {
   esac
 }
 
+_csnap_bench() {
+  local cur prev
+  _csnap_previous
+  case $prev in
+    --server) _csnap_address ;;
+    --load) _csnap_words "unique read write overwrite" ;;
+    --pattern) _csnap_words "uniform zipfian sequential once" ;;
+    --snapshot) _csnap_snapshots ;;
+    --picture) _csnap_paths ;;
+    --in-flight | --range | --chunks | --seconds | --warmup | --requests | --seed | --server-pid) ;;
+    *)
+      _csnap_words "--server --load --snapshot --in-flight --range --chunks --pattern --seconds
+        --warmup --requests --seed --prepare --server-pid --json --picture --force --version --help"
+      ;;
+  esac
+}
+
 complete -F _csnapd csnapd
 complete -F _csnap_mkstore csnap-mkstore
 complete -F _csnap_check csnap-check
@@ -175,3 +192,4 @@ complete -F _csnap_admin csnap-admin
 complete -F _csnap_dump csnap-dump
 complete -F _csnap_restore csnap-restore
 complete -F _csnap_nbd csnap-nbd
+complete -F _csnap_bench csnap-bench

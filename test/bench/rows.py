@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the comparison: what is measured, against whom, and the ratio that is the goal."""
+import contextlib
+import dataclasses
+import os
+import signal
+import time
+from typing import Callable
+
+from peers import (Csnap, CsnapNbd, QemuNbd, Redis, fio_file, fio_nbd, iops, output)
+
+GIB = 1 << 30
+
+
+@dataclasses.dataclass
+class Setting:
+    folder: str
+    seconds: float
+
+
+@dataclasses.dataclass
+class Row:
+    name: str
+    peer: str
+    unit: str
+    goal: float
+    # A context manager; what it gives is called for each pair and returns (csnap's, the peer's).
+    prepare: Callable
+    at_most: bool = False
+
+
+@contextlib.contextmanager
+def questions(setting, clients, pipeline, *options):
+    with Csnap(setting.folder, GIB, GIB // 4) as csnap, Redis(setting.folder) as redis:
+        requests = int(setting.seconds * (800_000 if pipeline > 1 else 30_000))
+
+        def pair():
+            theirs = redis.rate("get", clients, pipeline, requests)
+            ours = csnap.bench(f"unique:{clients}", "--in-flight", str(pipeline), "--prepare",
+                               "--seconds", str(setting.seconds), *options)
+            return ours["chunks_per_s"], theirs
+        yield pair
+
+
+@contextlib.contextmanager
+def new_exceptions(setting):
+    # As many places as there will be answers.
+    with Csnap(setting.folder, 8 * GIB // 4, 8 * GIB // 4) as csnap, \
+            Redis(setting.folder, durable=True) as redis:
+        def pair():
+            theirs = redis.rate("set", 16, 32, int(setting.seconds * 100_000))
+            csnap.admin("create", "scratch")
+            ours = csnap.bench("overwrite:16", "--snapshot", "scratch", "--pattern", "once",
+                               "--force", "--seconds", str(setting.seconds))
+            csnap.delete("scratch")
+            return ours["requests_per_s"], theirs
+        yield pair
+
+
+@contextlib.contextmanager
+def many_clients(setting):
+    with Csnap(setting.folder, GIB, GIB // 4) as csnap:
+        def pair():
+            def rate(clients, depth):
+                return csnap.bench(f"unique:{clients}", "--in-flight", str(depth), "--prepare",
+                                   "--seconds", str(setting.seconds))["requests_per_s"]
+            few = rate(4, 200)
+            return rate(100, 8), few
+        yield pair
+
+
+def first_writes(csnap, nbd, size):
+    """IOPS of 4 KiB writes, each place once, under a new snapshot."""
+    csnap.admin("create", "first")
+    job = fio_nbd(nbd.uri(), "randwrite", size=size)
+    csnap.delete("first")
+    return iops(job)
+
+
+@contextlib.contextmanager
+def through_nbd(setting, theirs):
+    """theirs(csnap): a context manager that gives a function."""
+    with Csnap(setting.folder, GIB // 2, GIB) as csnap, CsnapNbd(csnap) as nbd, \
+            theirs(csnap, setting) as peer:
+        yield csnap, nbd, peer
+
+
+SIZE = 128 << 20  # of what is written once
+
+
+@contextlib.contextmanager
+def three_transfers(csnap, setting):
+    """Reads 4 KiB here, writes 4 KiB there and here, 32 in flight in all: what a copy costs at least."""
+    other = os.path.join(setting.folder, "other")
+    output("dd", "if=/dev/zero", "of=" + other, "bs=1M", f"count={SIZE >> 20}", "conv=fsync",
+           "status=none")
+
+    def rate():
+        # Two of three transfers are writes, half of these go elsewhere.
+        job = fio_file(f"{csnap.store.origin}:{other}", "randrw", seconds=setting.seconds,
+                       size=SIZE, options=("--rwmixread=33", "--file_service_type=random"))
+        return iops(job) / 3
+    yield rate
+    os.unlink(other)
+
+
+@contextlib.contextmanager
+def qcow2(_, setting):
+    image = os.path.join(setting.folder, "image.qcow2")
+
+    def rate():
+        output("qemu-img", "create", "-q", "-f", "qcow2", "-o", "preallocation=full", image,
+               str(SIZE))
+        output("qemu-img", "snapshot", "-c", "first", image)
+        with QemuNbd(setting.folder, image, "qcow2") as server:
+            job = fio_nbd(server.uri(), "randwrite", size=SIZE)
+        os.unlink(image)
+        return iops(job)
+    yield rate
+
+
+@contextlib.contextmanager
+def first_writes_against(setting, peer):
+    with through_nbd(setting, peer) as (csnap, nbd, theirs):
+        def pair():
+            other = theirs()
+            return first_writes(csnap, nbd, SIZE), other
+        yield pair
+
+
+@contextlib.contextmanager
+def first_against_again(setting, snapshots, options=(), depth=32, size=SIZE):
+    with Csnap(setting.folder, GIB // 2, 2 * GIB) as csnap, CsnapNbd(csnap) as nbd:
+        for i in range(snapshots - 1):
+            csnap.admin("create", f"old{i}")
+
+        def pair():
+            csnap.admin("create", "first")
+            first = fio_nbd(nbd.uri(), "randwrite", depth, size=size, options=options)
+            again = fio_nbd(nbd.uri(), "randwrite", depth, size=size, options=options)
+            csnap.delete("first")
+            return iops(first), iops(again)
+        yield pair
+
+
+@contextlib.contextmanager
+def snapshots_64_against_1(setting):
+    with Csnap(setting.folder, GIB // 2, 2 * GIB) as csnap, CsnapNbd(csnap) as nbd:
+        def pair():
+            one = first_writes(csnap, nbd, SIZE)
+            for i in range(63):
+                csnap.admin("create", f"old{i}")
+            many = first_writes(csnap, nbd, SIZE)
+            for i in range(63):
+                csnap.delete(f"old{i}")
+            return many, one
+        yield pair
+
+
+@contextlib.contextmanager
+def plain(setting, rw, qemu):
+    """Reads or rewrites through NBD, no snapshot, against fio on the file or qemu-nbd on it."""
+    with Csnap(setting.folder, GIB // 2, GIB // 4) as csnap, CsnapNbd(csnap) as nbd:
+        def pair():
+            if qemu:
+                with QemuNbd(setting.folder, csnap.store.origin, "raw") as server:
+                    theirs = iops(fio_nbd(server.uri(), rw, seconds=setting.seconds))
+            else:
+                theirs = iops(fio_file(csnap.store.origin, rw, seconds=setting.seconds, size=SIZE))
+            return iops(fio_nbd(nbd.uri(), rw, seconds=setting.seconds)), theirs
+        yield pair
+
+
+@contextlib.contextmanager
+def restart(setting):
+    """Milliseconds from the start of csnapd after kill -9 under load to its first answer."""
+    with Csnap(setting.folder, GIB, GIB) as csnap:
+        def pair():
+            csnap.admin("create", "first")
+            csnap.bench("overwrite:16", "--snapshot", "first", "--pattern", "once", "--force",
+                        "--requests", "100000")
+            began = time.monotonic()
+            csnap.restart(signal.SIGKILL)
+            csnap.admin("list")
+            took = (time.monotonic() - began) * 1000
+            csnap.delete("first")
+            return took, 100.0
+        yield pair
+
+
+FLUSHED = ("--fsync=1",)
+
+ALL = [
+    Row("unique-chunk queries, 16 x 32", "redis GET -c 16 -P 32", "/s", 1.0,
+        lambda s: questions(s, 16, 32)),
+    Row("chunk answers, ranges of 64, 16 x 32", "redis GET -c 16 -P 32", "/s", 10,
+        lambda s: questions(s, 16, 32, "--range", "64")),
+    Row("round trips, 1 x 1", "redis GET -c 1 -P 1", "/s", 1.0, lambda s: questions(s, 1, 1)),
+    Row("durable new exceptions, 16 x 32", "redis SET, fsync always", "/s", 1.0, new_exceptions),
+    Row("100 clients x 8 in flight", "4 clients x 200", "/s", 0.9, many_clients),
+    Row("first writes through NBD", "fio: read, write elsewhere, write", "IOPS", 0.85,
+        lambda s: first_writes_against(s, three_transfers)),
+    Row("first writes through NBD, qcow2", "qemu-nbd, qcow2 with a snapshot", "IOPS", 8,
+        lambda s: first_writes_against(s, qcow2)),
+    *[Row(f"first writes, {n} snapshots", "csnap's rewrites", "IOPS", 0.28,
+          lambda s, n=n: first_against_again(s, n)) for n in (1, 8, 32, 64)],
+    Row("first writes, each flushed", "csnap's rewrites, each flushed", "IOPS", 0.45,
+        lambda s: first_against_again(s, 1, FLUSHED, 1, 16 << 20)),
+    Row("first writes with 64 snapshots", "with 1 snapshot", "IOPS", 0.95, snapshots_64_against_1),
+    Row("rewrites through NBD", "fio on the file", "IOPS", 0.80,
+        lambda s: plain(s, "randwrite", False)),
+    Row("rewrites through NBD, qemu", "qemu-nbd, raw", "IOPS", 1.3,
+        lambda s: plain(s, "randwrite", True)),
+    Row("origin reads through NBD", "fio on the file", "IOPS", 0.80,
+        lambda s: plain(s, "randread", False)),
+    Row("origin reads through NBD, qemu", "qemu-nbd, raw", "IOPS", 1.3,
+        lambda s: plain(s, "randread", True)),
+    Row("restart after kill -9, first answer", "a limit of 100 ms", "ms", 1.0, restart,
+        at_most=True),
+]

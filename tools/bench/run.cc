@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/bench/run.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "client/names.h"
+
+namespace csnap {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Seconds of CPU that the process has used.
+Result<double> cpu_of(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  if (!std::getline(file, line))
+    return Status(Code::not_found, "--server-pid " + std::to_string(pid) + ": no such process");
+  // The name, in parentheses, may hold anything.
+  std::istringstream fields(line.substr(line.rfind(')') + 1));
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  double user = 0, system = 0;
+  fields >> user >> system;
+  return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+double own_cpu() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+class Bench {
+ public:
+  explicit Bench(const BenchOptions& options) : options_(options), timer_(io_), heart_(io_) {}
+
+  Result<BenchResult> run() {
+    CSNAP_ASSIGN(const auto addresses, addresses_or_default(options_.servers));
+    address_ = addresses[0];
+    CSNAP_ASSIGN(const std::uint64_t chunks, find_size());
+    CSNAP_TRY(prepare(chunks));
+    CSNAP_TRY(open(chunks));
+    CSNAP_TRY(measure());
+    return std::move(result_);
+  }
+
+ private:
+  using Askers = std::vector<std::unique_ptr<Asker>>;
+
+  // Until the condition holds, or something failed.
+  Status until(const std::function<bool()>& condition) {
+    while (!condition() && failure_.ok()) {
+      io_.restart();
+      io_.run_one();
+    }
+    return failure_;
+  }
+
+  AskerEvents events() {
+    AskerEvents events;
+    events.ready = [this] { ++ready_; };
+    events.answered = [](std::uint64_t) {};
+    events.failed = [this](const Status& why) { failure_ = why; };
+    events.done = [this] { ++done_; };
+    return events;
+  }
+
+  Result<std::uint64_t> find_size() {
+    Places none(Pattern::sequential, 1, 1, 1);
+    const bool origin = options_.loads[0].kind == Kind::unique;
+    Asker asker(io_, address_, options_.loads[0].kind, origin ? "" : options_.snapshot, 1, none,
+                events());
+    CSNAP_TRY(until([this] { return ready_ > 0; }));
+    ready_ = 0;
+    heartbeat_ms_ = asker.heartbeat_ms();
+    std::uint64_t chunks = asker.volume_chunks();
+    if (options_.chunks > chunks)
+      return Status(Code::out_of_range, "--chunks " + std::to_string(options_.chunks) +
+                                            ": the volume has " + std::to_string(chunks));
+    if (options_.chunks > 0) chunks = options_.chunks;
+    if (options_.range > chunks)
+      return Status(Code::out_of_range, "--range " + std::to_string(options_.range) +
+                                            ": the volume has " + std::to_string(chunks) +
+                                            " chunks");
+    return chunks;
+  }
+
+  // Makes all of the origin unique.
+  Status prepare(std::uint64_t chunks) {
+    if (!options_.prepare) return {};
+    constexpr std::uint64_t kAtOnce = 4096;
+    const std::uint64_t range = std::min(kAtOnce, chunks);
+    for (const std::uint64_t from : {range, std::uint64_t{1}}) {
+      // Whole runs, then what is left over at the end: all of it once more, if there is any.
+      if (from == 1 && chunks % range == 0) break;
+      Places places(Pattern::once, chunks, from, 1);
+      Asker asker(io_, address_, Kind::unique, "", 8, places, events());
+      CSNAP_TRY(until([this] { return ready_ > 0; }));
+      asker.start();
+      CSNAP_TRY(until([this] { return done_ > 0; }));
+      ready_ = done_ = 0;
+    }
+    return {};
+  }
+
+  Status open(std::uint64_t chunks) {
+    result_.loads.reserve(options_.loads.size());
+    std::uint64_t seed = options_.seed;
+    for (const LoadOptions& load : options_.loads) {
+      LoadResult& result = result_.loads.emplace_back();
+      result.load = load;
+      places_.push_back(std::make_unique<Places>(options_.pattern, chunks, options_.range, seed++));
+      for (std::size_t i = 0; i < load.connections; ++i) {
+        AskerEvents events = this->events();
+        events.answered = [this, &result](std::uint64_t ns) { answered(result, ns); };
+        askers_.push_back(std::make_unique<Asker>(
+            io_, address_, load.kind, load.kind == Kind::unique ? "" : options_.snapshot,
+            options_.in_flight, *places_.back(), std::move(events)));
+      }
+    }
+    return until([this] { return ready_ == askers_.size(); });
+  }
+
+  void answered(LoadResult& load, std::uint64_t ns) {
+    ++all_;
+    if (!counting_) return;
+    ++result_.answers;
+    load.latencies.add(ns);
+    if (options_.picture.empty()) return;
+    const double at = std::chrono::duration<double>(Clock::now() - began_).count();
+    const auto index = static_cast<std::size_t>(at / kMoment);
+    if (result_.moments.size() <= index) result_.moments.resize(index + 1);
+    ++result_.moments[index].answers;
+    result_.moments[index].latencies.add(ns);
+  }
+
+  void beat() {
+    heart_.expires_after(std::chrono::milliseconds(heartbeat_ms_));
+    heart_.async_wait([this](boost::system::error_code cancelled) {
+      if (cancelled) return;
+      for (const auto& asker : askers_) asker->heartbeat();
+      beat();
+    });
+  }
+
+  bool over() const {
+    return done_ == askers_.size() || (options_.requests > 0 && all_ >= options_.requests);
+  }
+
+  Status pass(double seconds) {
+    bool elapsed = false;
+    timer_.expires_after(
+        std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)));
+    timer_.async_wait([&](boost::system::error_code cancelled) { elapsed = !cancelled; });
+    const Status status = until([&] { return elapsed || over(); });
+    timer_.cancel();
+    return status;
+  }
+
+  Status measure() {
+    beat();
+    for (const auto& asker : askers_) asker->start();
+    // With a number of requests, or places to be named once, all of it counts.
+    const bool limited = options_.requests > 0 || options_.pattern == Pattern::once;
+    if (!limited) CSNAP_TRY(pass(options_.warmup));
+    double server_before = 0;
+    if (options_.server_pid > 0) {
+      CSNAP_ASSIGN(server_before, cpu_of(options_.server_pid));
+    }
+    const double own_before = own_cpu();
+    began_ = Clock::now();
+    counting_ = true;
+    CSNAP_TRY(pass(options_.seconds));
+    counting_ = false;
+    result_.seconds = std::chrono::duration<double>(Clock::now() - began_).count();
+    result_.exhausted = done_ == askers_.size();
+    const auto answers = static_cast<double>(result_.answers);
+    if (options_.server_pid > 0) {
+      CSNAP_ASSIGN(const double now, cpu_of(options_.server_pid));
+      result_.server_cpu_us = (now - server_before) / answers * 1e6;
+    }
+    result_.own_cpu_us = (own_cpu() - own_before) / answers * 1e6;
+    result_.rate = answers / result_.seconds;
+    result_.chunk_rate = result_.rate * static_cast<double>(options_.range);
+    for (LoadResult& load : result_.loads)
+      load.rate = static_cast<double>(load.latencies.count()) / result_.seconds;
+    for (const auto& asker : askers_) asker->stop();
+    const Status ended = until([this] { return done_ == askers_.size(); });
+    heart_.cancel();
+    return ended;
+  }
+
+  const BenchOptions& options_;
+  boost::asio::io_context io_{1};
+  boost::asio::steady_timer timer_, heart_;
+  Address address_;
+  std::uint64_t heartbeat_ms_ = 1000;
+  std::vector<std::unique_ptr<Places>> places_;
+  Askers askers_;
+  std::size_t ready_ = 0, done_ = 0;
+  Status failure_;
+  bool counting_ = false;
+  std::uint64_t all_ = 0;
+  Clock::time_point began_;
+  BenchResult result_;
+};
+
+}  // namespace
+
+Result<BenchResult> run_bench(const BenchOptions& options) {
+  return Bench(options).run();
+}
+
+}  // namespace csnap
