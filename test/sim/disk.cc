@@ -79,17 +79,21 @@ DiskPort::DiskPort(Disk& disk, bool server, Hook hook)
       hook_(std::move(hook)),
       inner_(disk.volume_,
              MemoryDeviceOptions{.clock = &disk.context_.scheduler.now(),
-                                 .latency = [this](const IoRequest&) { return latency(); }}) {}
+                                 .latency = [this](const IoRequest& r) { return latency(r); }}) {}
 
 // Never so long that I/O begun under a lease could outlive it: see margin_ms() in client/mapper.cc.
-Micros DiskPort::latency() {
+Micros DiskPort::latency(const IoRequest& request) {
   Random& random = disk_.context_.random;
+  if (disk_.context_.profile.slow_homes && request.kind == IoKind::write && disk_.spared &&
+      Disk::is_metadata(request.data) && !disk_.spared(request.offset, request.data.size()))
+    return random.between(20, 200) * kMilli;
   if (random.chance(disk_.context_.profile.slow_disk)) return random.between(1, 100 * kMilli);
   return random.between(10, 800);
 }
 
 void DiskPort::finish(IoRequest& request, Status status) {
-  Own own{disk_.context_.scheduler.now() + latency(), std::move(request.done), std::move(status)};
+  Own own{disk_.context_.scheduler.now() + latency(request), std::move(request.done),
+          std::move(status)};
   const auto at =
       std::find_if(own_.begin(), own_.end(), [&](const Own& other) { return other.due > own.due; });
   own_.insert(at, std::move(own));
@@ -105,7 +109,7 @@ void DiskPort::submit(IoRequest request) {
   if (frozen_) return finish(request, error("the machine is dead"));
   DiskContext& context = disk_.context_;
   if (!context.calm) {
-    if (!dead_ && context.random.chance(context.profile.device_dead)) {
+    if (!dead_ && context.strikes(Fault::device_dead, context.profile.device_dead)) {
       dead_ = true;
       struck(Fault::device_dead);
     }
@@ -131,12 +135,13 @@ void DiskPort::submit(IoRequest request) {
 
 bool DiskPort::lie(IoRequest& request) {
   DiskContext& context = disk_.context_;
-  if (context.random.chance(context.profile.flush_error)) {
+  if (context.strikes(Fault::flush_error, context.profile.flush_error)) {
     struck(Fault::flush_error);
     finish(request, Status(Code::io_error, name() + ": flush: simulated error"));
     return true;
   }
-  if (disk_.kind_ != DiskKind::origin && context.random.chance(context.profile.lying_flush))
+  if (disk_.kind_ != DiskKind::origin &&
+      context.strikes(Fault::lying_flush, context.profile.lying_flush))
     disk_.start_lying(context.random.between(1, 500 * kMilli));
   if (!disk_.lying()) return false;
   disk_.lied_ = true;
@@ -149,7 +154,7 @@ bool DiskPort::lie(IoRequest& request) {
 bool DiskPort::fail(IoRequest& request) {
   DiskContext& context = disk_.context_;
   if (request.kind == IoKind::write) return fail_write(request);
-  if (!context.random.chance(context.profile.read_error)) return false;
+  if (!context.strikes(Fault::read_error, context.profile.read_error)) return false;
   struck(Fault::read_error);
   finish(request, Status(Code::io_error, describe_request(name(), request.kind, request.offset,
                                                           request.data.size()) +
@@ -159,12 +164,13 @@ bool DiskPort::fail(IoRequest& request) {
 
 bool DiskPort::fail_write(IoRequest& request) {
   DiskContext& context = disk_.context_;
-  if (disk_.kind_ != DiskKind::origin && context.random.chance(context.profile.disk_full)) {
+  if (disk_.kind_ != DiskKind::origin &&
+      context.strikes(Fault::disk_full, context.profile.disk_full)) {
     struck(Fault::disk_full);
     finish(request, Status(Code::no_space, name() + ": simulated: no room for a write"));
     return true;
   }
-  if (!context.random.chance(context.profile.write_error)) return false;
+  if (!context.strikes(Fault::write_error, context.profile.write_error)) return false;
   struck(Fault::write_error);
   const Status error(Code::io_error,
                      describe_request(name(), request.kind, request.offset, request.data.size()) +
@@ -188,8 +194,9 @@ void DiskPort::misdirect(IoRequest& request) {
   const bool write = request.kind == IoKind::write;
   // Reads rarely in a recovery, which would come to nothing too often.
   const double rarely = context.recovering && !write ? 0.05 : 1;
-  if (!context.random.chance(
-          rarely * (write ? context.profile.misdirected_write : context.profile.misdirected_read)))
+  const Fault fault = write ? Fault::misdirected_write : Fault::misdirected_read;
+  if (!context.strikes(fault, rarely * (write ? context.profile.misdirected_write
+                                              : context.profile.misdirected_read)))
     return;
   // Metadata instead of metadata: see the head of disk.h.
   std::vector<std::byte> block(kBlock);
@@ -205,7 +212,7 @@ void DiskPort::misdirect(IoRequest& request) {
       continue;
     request.offset = offset;
     context.damaged = true;
-    struck(write ? Fault::misdirected_write : Fault::misdirected_read);
+    struck(fault);
     return;
   }
 }

@@ -11,6 +11,7 @@
 // and that is no promise of csnap's.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -35,6 +36,15 @@ struct DiskContext {
   bool calm = false;        // no faults: while a history is begun and ended
   bool recovering = false;  // the server is being started
   bool damaged = false;     // the medium, or what was read from it, was wrong at least once
+
+  // Whether a fault strikes now that usually does with this probability: more often when the
+  // history is aimed at it, and at what is under way.
+  bool strikes(Fault fault, double usually) {
+    constexpr double kAimed = 0.3;
+    const bool now =
+        profile.aim && profile.aim->fault == fault && coverage.under_way(profile.aim->op) > 0;
+    return random.chance(now ? std::max(usually, kAimed) : usually);
+  }
 };
 
 class Disk {
@@ -103,7 +113,7 @@ class DiskPort : public Device {
     std::function<void(Status)> done;
     Status status;
   };
-  Micros latency();
+  Micros latency(const IoRequest& request);
   void finish(IoRequest& request, Status status);
   void struck(Fault fault) { disk_.context_.coverage.struck(fault); }
   bool fail(IoRequest& request);

@@ -24,7 +24,8 @@ const char* kUsage =
     "Runs histories of a simulated csnap, each made of one number, its seed.\n"
     "  --seed N         this one, twice: the two must be the same event for event\n"
     "  --seeds FROM-TO  these, both ends included\n"
-    "  --seconds S      fresh ones for so long, from a number of the clock on\n"
+    "  --seconds S      fresh ones for so long, from a number of the clock on, every theme in "
+    "turn\n"
     "  --list FILE      those in the file: one a line, # begins a comment\n"
     "  --coverage       print how often each fault struck while each operation was under way;\n"
     "                   fail when one never did, though fresh seeds go on for up to four times S\n"
@@ -155,8 +156,8 @@ int main(int argc, char** argv) {
       const auto now = Clock::now();
       return now >= until && (!coverage || now >= wait_until || totals.coverage.complete(nullptr));
     };
-    for (std::uint64_t seed = fresh; good && !enough(); ++seed)
-      good = run_one(seed, trace, false, totals);
+    for (std::uint64_t n = 0; good && !enough(); ++n)
+      good = run_one(fresh_seed(fresh, n), trace, false, totals);
   }
   const double took = std::chrono::duration<double>(Clock::now() - began).count();
   std::cout << totals.histories << " histories, " << totals.operations << " operations, "

@@ -98,12 +98,14 @@ void Model::end_write(WriteId id, Durability how, Micros written) {
       unit.others.push_back(tag(other, u));
     }
     if (write.volume == kOrigin) {
-      unit.origin_written = written;
+      unit.origin_written = std::max(unit.origin_written, written);
       for (auto& [snapshot, content] : volumes_)
         if (snapshot != kOrigin && content[u].overwritten == 0) content[u].overwritten = written;
     } else {
-      unit.store_written = written;
-      if (how == Durability::by_commit) unit.metadata_written = written;
+      // One that went on beside it, and was heard of first, may have been written later.
+      unit.store_written = std::max(unit.store_written, written);
+      if (how == Durability::by_commit)
+        unit.metadata_written = std::max(unit.metadata_written, written);
     }
   }
 }

@@ -34,7 +34,120 @@ std::uint64_t Profile::fixed_bytes() const {
   return plan.ok() ? plan->data.reserved * kBlockSize : 4u << 20;
 }
 
-Profile::Profile(Random& random) {
+Profile::Profile(Random& random, Theme theme, std::optional<Aim> target) {
+  draw(random);
+  prepare(theme, random);
+  if (!target) return;
+  aim = target;
+  make_possible(aim->fault);
+  if (aim->op == Op::checkpoint) journal_bytes = std::min<std::uint64_t>(journal_bytes, 96u << 12);
+}
+
+// A store with room for so many copied chunks.
+void Profile::resize(std::uint64_t copies) {
+  store_bytes = fixed_bytes() + kBlocksForTree * kBlockSize + (copies << chunk_shift);
+  store_bytes = (store_bytes >> chunk_shift) << chunk_shift;
+}
+
+void Profile::prepare(Theme theme, Random& random) {
+  switch (theme) {
+    case Theme::none:
+      return;
+    case Theme::tight:
+      chunk_shift = 12;
+      origin_chunks = random.between(150, 600);
+      old_snapshots = random.between(1, 3);
+      metadata_bytes = random.below(4) == 0 ? 8u << 20 : 0;
+      if (random.below(2) == 0) journal_bytes = 2u << 20;
+      // What is kept for the tree is taken by data when nothing else is left.
+      resize(origin_chunks * old_snapshots / 3 - std::min<std::uint64_t>(64, origin_chunks / 4));
+      max_snapshots = old_snapshots + 1;
+      slow_clients = random.below(3) != 0;
+      client_pause = std::max(client_pause, 0.02);
+      slow_disk = std::max(slow_disk, 0.05);
+      mean_gap_us = 200u << random.below(4);
+      shares = {.origin_write = 30,
+                .flush = 2,
+                .snapshot_read = 26,
+                .snapshot_write = 14,
+                .open = 6,
+                .administrate = 20,
+                .create = 40,
+                .remove = 50};
+      break;
+    case Theme::returning:
+      restart = std::max(restart, 0.04);
+      server_crash_message = std::max(server_crash_message, 2e-3);
+      client_pause = std::max(client_pause, 0.05);
+      connection_lost = std::max(connection_lost, 0.08);
+      late_bytes = std::max(late_bytes, 0.01);
+      crowded = slow_clients = true;
+      mean_gap_us = 800u << random.below(4);
+      shares.administrate = 30;
+      shares.create = 60;
+      break;
+    case Theme::crowd:
+      crowded = slow_clients = true;
+      max_clients = 8;
+      max_snapshots = old_snapshots + random.between(1, 2);
+      mean_gap_us = 200u << random.below(5);
+      shares = {.origin_write = 40, .snapshot_read = 35, .snapshot_write = 15, .administrate = 8};
+      if (random.below(3) == 0) shares.snapshot_write = 60;
+      break;
+    case Theme::hurried:
+      journal_bytes = 65u << 12;
+      slow_homes = true;
+      slow_disk = 0;
+      mean_gap_us = 25u << random.below(4);
+      operations = random.between(300, 900);
+      longest_run = 4;
+      max_clients = 8;
+      break;
+    case Theme::aimed:
+      slow_disk = std::max(slow_disk, 0.2);
+      break;
+  }
+}
+
+// The fault may happen: now and then, and when its moment has come (Context::strikes()).
+void Profile::make_possible(Fault fault) {
+  bit_rot = misdirected_read = misdirected_write = lying_flush = 0;
+  const auto possible = [](double& chance) { chance = std::max(chance, 1e-6); };
+  switch (fault) {
+    case Fault::read_error:
+      return possible(read_error);
+    case Fault::write_error:
+      return possible(write_error);
+    case Fault::flush_error:
+      return possible(flush_error);
+    case Fault::device_dead:
+      return possible(device_dead);
+    case Fault::disk_full:
+      return possible(disk_full);
+    case Fault::lying_flush:
+      return possible(lying_flush);
+    case Fault::bit_rot:
+      return possible(bit_rot);
+    case Fault::misdirected_read:
+      // A tree that does not fit the cache, and much to ask it.
+      cache_bytes = 64u << 10;
+      chunk_shift = 12;
+      origin_chunks = std::max<std::uint64_t>(origin_chunks, 1200);
+      old_snapshots = std::max<std::uint64_t>(old_snapshots, 2);
+      max_snapshots = std::max(max_snapshots, old_snapshots + 2);
+      crowded = false;
+      mean_gap_us = std::min<std::uint64_t>(mean_gap_us, 400);
+      resize(2 * origin_chunks);
+      return possible(misdirected_read);
+    case Fault::misdirected_write:
+      journal_bytes = std::min<std::uint64_t>(journal_bytes, 96u << 12);  // many checkpoints
+      return possible(misdirected_write);
+    default:
+      return;
+  }
+}
+
+void Profile::draw(Random& random) {
   chunk_shift = random.below(3) != 0 ? 12 : static_cast<unsigned>(random.between(13, 16));
   origin_chunks = chunk_shift == 12 ? random.between(48, 400) : random.between(24, 96);
   if (random.below(4) == 0) {
@@ -51,8 +164,7 @@ Profile::Profile(Random& random) {
   const std::uint64_t copies = random.below(4) == 0
                                    ? origin_chunks * random.between(1, 6)
                                    : random.between(least, least + origin_chunks / 4);
-  store_bytes = fixed_bytes() + kBlocksForTree * kBlockSize + (copies << chunk_shift);
-  store_bytes = (store_bytes >> chunk_shift) << chunk_shift;
+  resize(copies);
   cache_bytes = random.below(2) == 0 ? 64u << 10 : 1u << 20;
 
   operations = random.between(60, 400);
@@ -125,6 +237,8 @@ std::string Profile::to_string() const {
   if (old_snapshots > 0) out << ", " << old_snapshots << " old snapshots";
   if (crowded) out << ", crowded";
   if (slow_clients) out << ", slow clients";
+  if (slow_homes) out << ", slow checkpoints";
+  if (aim) out << ", " << fault_name(aim->fault) << " aimed at " << op_name(aim->op);
   add("server_crash_io", server_crash_io);
   add("server_crash_message", server_crash_message);
   add("client_crash_io", client_crash_io);

@@ -13,11 +13,21 @@
 #include <string>
 
 #include "test/sim/random.h"
+#include "test/sim/theme.h"
 
 namespace csnap::sim {
 
+// How often what is done, in parts of their sum.
+struct Shares {
+  std::uint64_t origin_write = 25, flush = 6, snapshot_read = 19, snapshot_write = 24, open = 4;
+  std::uint64_t leave = 2, administrate = 20;
+  // What the administrator then does.
+  std::uint64_t create = 28, remove = 16, rename = 14, list = 10, dump = 11, status = 11;
+  std::uint64_t locks = 10;
+};
+
 struct Profile {
-  explicit Profile(Random& random);
+  Profile(Random& random, Theme theme, std::optional<Aim> aim);
   std::string to_string() const;
   std::uint64_t fixed_bytes() const;
 
@@ -39,6 +49,9 @@ struct Profile {
   bool crowded = false;           // most of it happens in a few chunks, many writes at a time
   bool slow_clients = false;      // they often wait before they use what they were told
   bool curious_admin = false;     // looks at something all the time
+  bool slow_homes = false;        // what a checkpoint writes to its place takes long
+  Shares shares;
+  std::optional<Aim> aim;
 
   // Per I/O of the server, and per message to or from it.
   double server_crash_io = 0, server_crash_message = 0;
@@ -54,6 +67,12 @@ struct Profile {
   // Damage; at most one kind in a history.
   double bit_rot = 0, misdirected_read = 0, misdirected_write = 0, lying_flush = 0;
   bool damages() const { return bit_rot + misdirected_read + misdirected_write + lying_flush > 0; }
+
+ private:
+  void draw(Random& random);
+  void resize(std::uint64_t copies);
+  void prepare(Theme theme, Random& random);
+  void make_possible(Fault fault);
 };
 
 }  // namespace csnap::sim

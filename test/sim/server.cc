@@ -38,6 +38,9 @@ void Server::on_io(const DiskPort& at, const IoRequest& request, bool submitted)
   if (submitted && !doomed_) world_.what_if(request, starting_ || checkpointing_);
   if (doomed_ || world_.context.calm) return;
   const Profile& p = world_.profile;
+  // Rot strikes otherwise between operations.
+  if (p.aim && p.aim->fault == Fault::bit_rot && world_.context.strikes(Fault::bit_rot, 0))
+    world_.metadata_disk().rot(world_.context.random);
   // Half of it before the request, half after it.
   if (world_.context.random.chance(p.server_crash_io / 2)) doom(false);
   if (world_.context.random.chance(p.power_cut_io / 2)) doom(true);

@@ -9,7 +9,7 @@ namespace csnap::sim {
 
 World::World(std::uint64_t seed, bool tracing)
     : seeds_(seed * 0x9E3779B97F4A7C15ULL + 1),
-      profile(seeds_),
+      profile(seeds_, theme_of(seed), aim_of(seed)),
       random(seeds_.fork()),
       context{scheduler, profile, coverage, seeds_.fork()},
       origin(std::make_unique<Disk>(context, DiskKind::origin,

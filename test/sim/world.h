@@ -120,6 +120,8 @@ class World {
   // world_workload.cc
   void next_operation();
   void operate();
+  void operate(Op op);
+  void leave();
   Client* pick_client(bool origin);
   SnapshotState* pick_snapshot();
   SnapshotState* snapshot_called(SnapshotId id, const std::string& name);
@@ -127,7 +129,8 @@ class World {
   void open_client();
   void write(bool to_origin);
   void read();
-  void administrate(std::uint64_t what);
+  void administrate();
+  void administrate(Op op);
   void create();
   void remove();
   void rename();

@@ -24,24 +24,52 @@ void World::next_operation() {
 
 void World::operate() {
   calamity();
-  const std::uint64_t what = random.below(100);
-  if (what < 25)
-    write(true);
-  else if (what < 31)
-    write_origin_flush();
-  else if (what < 50)
-    read();
-  else if (what < 74)
-    write(false);
-  else if (what < 78)
-    open_client();
-  else if (what < 80) {
-    if (!clients_.empty()) {
-      Client& c = *clients_[random.below(clients_.size())];
-      if (c.usable()) c.leave();
-    }
-  } else {
-    administrate(random.below(100));
+  if (profile.aim && random.below(3) == 0) return operate(profile.aim->op);
+  const Shares& s = profile.shares;
+  std::uint64_t what = random.below(s.origin_write + s.flush + s.snapshot_read + s.snapshot_write +
+                                    s.open + s.leave + s.administrate);
+  const auto is = [&](std::uint64_t share) {
+    const bool it = what < share;
+    what -= share;  // below zero: nobody asks again
+    return it;
+  };
+  if (is(s.origin_write)) return write(true);
+  if (is(s.flush)) return write_origin_flush();
+  if (is(s.snapshot_read)) return read();
+  if (is(s.snapshot_write)) return write(false);
+  if (is(s.open)) return open_client();
+  if (is(s.leave)) return leave();
+  administrate();
+}
+
+void World::leave() {
+  if (clients_.empty()) return;
+  Client& c = *clients_[random.below(clients_.size())];
+  if (c.usable()) c.leave();
+}
+
+// What an aimed history waits for.
+void World::operate(Op op) {
+  switch (op) {
+    case Op::origin_read:
+      if (Client* c = pick_client(true)) return c->start(op, pick_units(false));
+      return open_client();
+    case Op::flush:
+      return write_origin_flush();
+    case Op::open:
+      return random.below(2) == 0 ? leave() : open_client();
+    case Op::create:
+    case Op::remove:
+    case Op::rename:
+    case Op::list:
+    case Op::dump:
+      if (!admin_.busy()) administrate(op);
+      return;
+    case Op::recovery:
+      if (random.below(8) == 0) stop_server();
+      return;
+    default:
+      return write(random.below(2) == 0);
   }
 }
 
@@ -144,22 +172,32 @@ void World::read() {
 
 // -- the administrator ---------------------------------------------------------------------------
 
-void World::administrate(std::uint64_t what) {
+void World::administrate() {
+  const Shares& s = profile.shares;
+  const std::pair<Op, std::uint64_t> shares[] = {
+      {Op::create, s.create}, {Op::remove, s.remove}, {Op::rename, s.rename}, {Op::list, s.list},
+      {Op::dump, s.dump},     {Op::status, s.status}, {Op::locks, s.locks}};
+  std::uint64_t sum = 0;
+  for (const auto& [op, share] : shares) sum += share;
+  std::uint64_t what = random.below(sum);
   if (admin_.busy()) return;
-  if (what < 28)
-    create();
-  else if (what < 44)
-    remove();
-  else if (what < 58)
-    rename();
-  else if (what < 68)
-    look(Op::list);
-  else if (what < 79)
-    look(Op::dump);
-  else if (what < 90)
-    look(Op::status);
-  else
-    look(Op::locks);
+  for (const auto& [op, share] : shares) {
+    if (what < share) return administrate(op);
+    what -= share;
+  }
+}
+
+void World::administrate(Op op) {
+  switch (op) {
+    case Op::create:
+      return create();
+    case Op::remove:
+      return remove();
+    case Op::rename:
+      return rename();
+    default:
+      return look(op);
+  }
 }
 
 void World::create() {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test/sim/theme.h"
+
+#include <iterator>
+
+namespace csnap::sim {
+namespace {
+
+// Pairs that chance alone hits rarely: what disks do, and what is done rarely or takes little time.
+constexpr Fault kFaults[] = {
+    Fault::read_error,  Fault::write_error,      Fault::flush_error,
+    Fault::device_dead, Fault::disk_full,        Fault::lying_flush,
+    Fault::bit_rot,     Fault::misdirected_read, Fault::misdirected_write,
+};
+constexpr Op kOps[] = {
+    Op::origin_read, Op::flush, Op::open, Op::create,     Op::remove,
+    Op::rename,      Op::list,  Op::dump, Op::checkpoint, Op::recovery,
+};
+constexpr std::uint64_t kAims = std::size(kFaults) * std::size(kOps);
+constexpr std::uint64_t kFirstAim = static_cast<std::uint64_t>(Theme::aimed);
+
+}  // namespace
+
+Theme theme_of(std::uint64_t seed) {
+  const std::uint64_t number = seed >> kThemeShift;
+  return number < kFirstAim ? static_cast<Theme>(number) : Theme::aimed;
+}
+
+std::optional<Aim> aim_of(std::uint64_t seed) {
+  if (theme_of(seed) != Theme::aimed) return std::nullopt;
+  const std::uint64_t aim = ((seed >> kThemeShift) - kFirstAim) % kAims;
+  return Aim{kFaults[aim % std::size(kFaults)], kOps[aim / std::size(kFaults)]};
+}
+
+std::uint64_t fresh_seed(std::uint64_t first, std::uint64_t n) {
+  constexpr Theme kTurns[] = {Theme::none,  Theme::aimed, Theme::tight, Theme::returning,
+                              Theme::aimed, Theme::crowd, Theme::aimed, Theme::hurried};
+  const std::uint64_t turn = n % std::size(kTurns), round = n / std::size(kTurns);
+  std::uint64_t number = static_cast<std::uint64_t>(kTurns[turn]);
+  // Three aims a round.
+  if (kTurns[turn] == Theme::aimed) number += (3 * round + turn / 3) % kAims;
+  return ((first + n) & ((1ULL << kThemeShift) - 1)) | number << kThemeShift;
+}
+
+}  // namespace csnap::sim
