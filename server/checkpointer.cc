@@ -24,8 +24,11 @@ Checkpointer::Checkpointer(StoreState& state, Device& metadata, Journal& journal
       superblock_block_(kBlockSize) {}
 
 std::uint64_t Checkpointer::images_left() const {
-  if (phase_ != Phase::fixed && phase_ != Phase::logging) return 0;
-  return blocks_.size() + 1 - logged_;
+  return images() == 0 ? 0 : images() - logged_;
+}
+
+std::uint64_t Checkpointer::images() const {
+  return phase_ == Phase::fixed || phase_ == Phase::logging ? blocks_.size() + 1 : 0;
 }
 
 Status Checkpointer::begin(Sequence sequence) {

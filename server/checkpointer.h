@@ -26,8 +26,9 @@ class Checkpointer {
 
   bool active() const { return phase_ != Phase::idle; }
   bool logging() const { return phase_ == Phase::logging; }
-  // Images that are not in the journal yet.
+  // Of a checkpoint that is not complete in the journal: those that are not there yet, and all.
   std::uint64_t images_left() const;
+  std::uint64_t images() const;
 
   // Fixes the state as of commit `sequence`. need_block with nothing changed. REQUIRES: !active(),
   // the state in memory is exactly that after this commit.

@@ -2,7 +2,6 @@
 #include "server/committer.h"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
 namespace csnap {
@@ -11,7 +10,8 @@ namespace {
 constexpr int kAttempts = 3;
 constexpr std::size_t kImagesPerCommit = 128;      // 512 KiB: bounds what a group waits for
 constexpr std::uint64_t kRecordsToReplay = 65536;  // a start replays well over a million a second
-constexpr std::uint64_t kUnitGrowth = 32;  // blocks that one unit may make dirty, generously
+constexpr std::uint64_t kServerStarted = 1;  // journal blocks that a new server needs to begin
+constexpr std::uint64_t kUnitGrowth = 32;    // blocks that one unit may make dirty, generously
 
 // Journal blocks that so many images take: themselves, and the commits that carry them.
 std::uint64_t blocks_for_images(std::uint64_t images) {
@@ -57,10 +57,13 @@ std::uint64_t Committer::dirty_cap() const {
 
 bool Committer::admitted(std::size_t more_bytes) const {
   if (state_.cache().dirty() >= dirty_cap()) return false;
-  // Room for the checkpoint under way, and for the one that this unit will need.
-  const std::uint64_t images = checkpointer_.images_left() + state_.cache().dirty() + kUnitGrowth;
+  // Room for the checkpoint under way, and for the one that this unit will need. For the whole of
+  // the one under way, however much of it is in the journal already: should the server die before
+  // it is complete, the next one has to begin with a checkpoint of it all, and this unit's commit
+  // keeps those images from being given up (see recovery.h).
+  const std::uint64_t images = checkpointer_.images() + state_.cache().dirty() + kUnitGrowth;
   const std::uint64_t needed = Journal::blocks_needed(records_.size() + more_bytes, 0) +
-                               flying_blocks_ + blocks_for_images(images);
+                               flying_blocks_ + blocks_for_images(images) + kServerStarted;
   return needed <= journal_.free_blocks() && records_.size() < journal_.capacity() * kBlockSize / 8;
 }
 
@@ -194,7 +197,9 @@ void Committer::close_group() {
 }
 
 void Committer::append() {
-  assert(flying_blocks_ <= journal_.free_blocks());
+  // admitted() sees to it that there is room, except for a repair that was too large to begin with.
+  if (flying_blocks_ > journal_.free_blocks())
+    return fail(Status(Code::no_space, "the journal has no room for a checkpoint"));
   journal_.append(content_, flush_also_, [this](Status s) { committed(std::move(s)); });
 }
 

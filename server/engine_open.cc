@@ -46,8 +46,8 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineDevices devices, EngineOption
   if (const Status damage = check_superblock_copies(metadata); !damage.ok())
     events.log(EngineEvents::Level::warning,
                damage.message() + "; the other copy is used and this one written anew");
-  CSNAP_ASSIGN(Recovered recovered,
-               recover(*impl->devices.store, metadata, impl->options.cache_bytes));
+  CSNAP_ASSIGN(Recovered recovered, recover(*impl->devices.store, metadata,
+                                            impl->options.cache_bytes, Images::write_home));
 
   CSNAP_ASSIGN(auto journal,
                take_over(*impl->devices.store, metadata, recovered, impl->options.holder, false));

@@ -70,6 +70,7 @@ LaterCommits read_later_commits(Device& metadata, const Superblock& on_disk,
   }
   // What the servers of since then said of themselves stays.
   out.checkpoint->epoch = std::max(out.checkpoint->epoch, on_disk.epoch);
+  out.checkpoint->reign = on_disk.reign;
   out.checkpoint->repairing = on_disk.repairing;
   out.checkpoint->holder = on_disk.holder;
   out.checkpoint->clean = false;

@@ -2,6 +2,7 @@
 #include "server/recovery.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -41,6 +42,30 @@ Result<bool> data_made_it(Device& store, const std::vector<ExceptionAdded>& copi
   return true;
 }
 
+// Would anything be missing without this commit?
+bool is_needed(const ScannedCommit& commit, const std::vector<Record>& records) {
+  return commit.checkpoint_complete ||
+         std::any_of(records.begin(), records.end(),
+                     [](const auto& r) { return !std::holds_alternative<ServerStarted>(r); });
+}
+
+// Writes the images home, adjacent ones together.
+Status write_images(Device& metadata, const std::vector<Image>& images) {
+  AlignedBuffer buffer(images.size() * kBlockSize);
+  Status outcome;
+  for (std::size_t from = 0, to = 0; from < images.size(); from = to) {
+    for (to = from; to < images.size() && images[to].home == images[from].home + (to - from); ++to)
+      std::memcpy(buffer.span().data() + to * kBlockSize, images[to].content.data(), kBlockSize);
+    metadata.submit({IoKind::write, images[from].home.value * kBlockSize,
+                     buffer.span().subspan(from * kBlockSize, (to - from) * kBlockSize),
+                     [&outcome](Status status) {
+                       if (outcome.ok()) outcome = std::move(status);
+                     }});
+  }
+  while (metadata.in_flight() > 0) metadata.wait();
+  return outcome.with_context("writing a checkpoint home");
+}
+
 std::string place(JournalPosition at) {
   return "commit " + std::to_string(at.sequence.value) + " (block " + std::to_string(at.block) +
          " of the ring)";
@@ -51,7 +76,7 @@ std::string place(JournalPosition at) {
 Recovery::Recovery(Device& store, Device& metadata, const Superblock& on_disk)
     : store_(&store), metadata_(&metadata) {
   out_.on_disk = on_disk;
-  out_.head = on_disk.tail;
+  out_.head = needed_ = needed_before_last_ = on_disk.tail;
 }
 
 Result<Recovery> Recovery::survey(Device& store, Device& metadata, const Superblock& on_disk,
@@ -60,8 +85,10 @@ Result<Recovery> Recovery::survey(Device& store, Device& metadata, const Superbl
   const Status scanned =
       self.scan([&](const ScannedCommit& commit) { return self.survey_commit(commit); }, nullptr);
   CSNAP_TRY(self.find_damage(scanned));
-  // A commit with another one behind it was durable, data and all.
-  if (self.last_ && !self.damage_ && has_data) CSNAP_TRY(self.judge_last());
+  if (self.damage_) return self;
+  // A commit with another one behind it was durable, data and all; so was one of an earlier epoch.
+  if (self.last_ && self.last_->sequence >= on_disk.reign && has_data) CSNAP_TRY(self.judge_last());
+  self.out_.head = self.needed_;
   return self;
 }
 
@@ -94,6 +121,8 @@ Status Recovery::survey_commit(const ScannedCommit& commit) {
   if (complete) checkpoint_ = std::move(complete);
   out_.head = {(commit.position.block + commit.blocks) % out_.on_disk.journal_blocks,
                commit.position.sequence + 1};
+  needed_before_last_ = needed_;
+  if (is_needed(commit, records)) needed_ = out_.head;
   return {};
 }
 
@@ -104,9 +133,21 @@ Status Recovery::find_damage(const Status& scanned) {
   }
   // Nobody writes a commit after having said that all is home.
   if (out_.on_disk.clean && !last_) return {};
+  // What lies behind the first commit of an epoch, and is older, was given up by the server that
+  // wrote that one, or was about to.
+  const Epoch epoch = std::max(last_epoch_, out_.on_disk.epoch);
+  const bool short_of_reign = out_.head.sequence < out_.on_disk.reign;
   CSNAP_ASSIGN(const auto later,
                find_later_commit(*metadata_, {out_.on_disk.journal, out_.on_disk.journal_blocks},
-                                 out_.on_disk.uuid, out_.on_disk.tail, out_.head, last_epoch_));
+                                 out_.on_disk.uuid, out_.on_disk.tail, out_.head,
+                                 short_of_reign ? last_epoch_ : epoch));
+  if (!later && short_of_reign)
+    damage_ = {out_.head,
+               Code::corrupt,
+               "the journal is damaged at " + place(out_.head) +
+                   ": it ends there, and went on to " + "commit " +
+                   std::to_string(out_.on_disk.reign.value) + " when a server was started last",
+               {}};
   if (!later) return {};
   damage_ = {out_.head, Code::corrupt,
              "the journal is damaged at " + place(out_.head) + ": it is not there, but " +
@@ -125,6 +166,29 @@ Status Recovery::judge_last() {
     return {};
   }
   if (!*whole) out_.head = *last_;
+  if (!*whole) needed_ = needed_before_last_;
+  return {};
+}
+
+Status Recovery::write_checkpoint_home() {
+  // It may have been found in a cache of the disk, by a server that died before its flush.
+  CSNAP_TRY(flush_sync(*metadata_));
+  CSNAP_TRY(scan_to_head([&](const ScannedCommit& commit) -> Status {
+    if (commit.checkpoint != checkpoint_->checkpoint) return {};
+    std::vector<Image> images = commit.images;
+    std::erase_if(images, [](const Image& image) { return image.home == kSuperblockA; });
+    return write_images(*metadata_, images);
+  }));
+  CSNAP_TRY(flush_sync(*metadata_));
+  Superblock done = *checkpoint_;
+  done.epoch = out_.on_disk.epoch;
+  done.reign = out_.on_disk.reign;
+  done.holder = out_.on_disk.holder;
+  done.repairing = out_.on_disk.repairing;
+  done.clean = false;
+  CSNAP_TRY(write_superblock(*metadata_, done));
+  out_.on_disk = std::move(done);
+  checkpoint_.reset();
   return {};
 }
 
@@ -155,6 +219,7 @@ Status Recovery::load(std::size_t cache_bytes, std::vector<TableFault>* faults) 
   CSNAP_ASSIGN(out_.state, StoreState::load(base, std::move(cache), faults));
   Superblock& superblock = out_.state->superblock();
   superblock.epoch = out_.on_disk.epoch;
+  superblock.reign = out_.on_disk.reign;
   superblock.holder = out_.on_disk.holder;
   superblock.repairing = out_.on_disk.repairing;
   superblock.tail = out_.on_disk.tail;
@@ -195,7 +260,7 @@ Status Recovery::apply(Sequence sequence, const Record& record) {
                               to_string(record));
 }
 
-Result<Recovered> recover(Device& store, Device& metadata, std::size_t cache_bytes) {
+Result<Recovered> recover(Device& store, Device& metadata, std::size_t cache_bytes, Images images) {
   CSNAP_ASSIGN(const Superblock on_disk, read_superblock(metadata));
   CSNAP_ASSIGN(auto recovery, Recovery::survey(store, metadata, on_disk));
   CSNAP_TRY(recovery.data_unread());
@@ -205,6 +270,8 @@ Result<Recovered> recover(Device& store, Device& metadata, std::size_t cache_byt
                                      ". Commits that were acknowledged are lost; run csnap-check "
                                      "to see what can be saved");
   }
+  if (recovery.checkpoint() && images == Images::write_home)
+    CSNAP_TRY(recovery.write_checkpoint_home());
   CSNAP_TRY(recovery.load(cache_bytes));
   CSNAP_TRY(recovery.replay());
   return recovery.take();

@@ -6,6 +6,10 @@
 // A commit was written together with the copies its records speak of, and one flush covered both.
 // So the last commit in the journal may be whole while the data is not: its checksums tell, and
 // then the commit counts as never made (nobody was told of it).
+//
+// The last commits may say nothing that is needed: images of a checkpoint that was not finished,
+// servers that started. They count as free, so that however often a server dies before it has done
+// anything, the next one finds the same room in the journal.
 #pragma once
 
 #include <functional>
@@ -24,15 +28,23 @@ namespace csnap {
 struct Recovered {
   Superblock on_disk;  // as read, before replay
   std::unique_ptr<StoreState> state;
-  JournalPosition head;         // where the next commit goes
+  JournalPosition head;         // where the next commit goes: after the last that is needed
   std::vector<StoreRun> freed;  // by the replayed commits; still held
   std::uint64_t commits = 0;    // replayed
   std::uint64_t records = 0;
 };
 
+// What becomes of the newest checkpoint that is whole in the journal. It may be at home already or
+// not, and homes may have been damaged since.
+enum class Images {
+  keep,        // nothing is written: its blocks are dirty in the cache
+  write_home,  // first of all, which takes no room in the journal and may free much
+};
+
 // Blocks. corrupt when a record contradicts the state it meets, or the journal is damaged where it
 // was durable once; io_error.
-Result<Recovered> recover(Device& store, Device& metadata, std::size_t cache_bytes);
+Result<Recovered> recover(Device& store, Device& metadata, std::size_t cache_bytes,
+                          Images images = Images::keep);
 
 // What no crash leaves: the journal ends at a commit that was durable once.
 struct JournalDamage {
@@ -59,6 +71,9 @@ class Recovery {
   // What the data of the last commit made of it, when that could not be read.
   const Status& data_unread() const { return data_unread_; }
 
+  // Writes checkpoint() home and says so in both superblocks: from then on there is none. REQUIRES:
+  // checkpoint(), no damage.
+  Status write_checkpoint_home();
   // The state of the newest whole checkpoint. faults: where to say what is wrong with the tables;
   // without it they must be right.
   Status load(std::size_t cache_bytes, std::vector<TableFault>* faults = nullptr);
@@ -91,7 +106,9 @@ class Recovery {
   Status data_unread_;
 
   // What the survey found.
-  std::optional<JournalPosition> last_;      // the last whole commit
+  std::optional<JournalPosition> last_;  // the last whole commit
+  JournalPosition needed_;               // where the next goes that is written in its place
+  JournalPosition needed_before_last_;
   std::vector<ExceptionAdded> last_copies_;  // its data may not have made it
   std::optional<Superblock> checkpoint_;     // the newest that is whole in the journal
   std::vector<std::pair<Sequence, StoreRun>> exceptions_;  // that any commit adds

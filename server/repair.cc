@@ -50,6 +50,7 @@ Status write_home(Recovered& recovered, Device& metadata, const std::string& hol
   Superblock& s = state.superblock();
   s.checkpoint = recovered.head.sequence - 1;
   s.tail = recovered.head;
+  s.reign = recovered.head.sequence;
   s.epoch = std::max(s.epoch, recovered.on_disk.epoch) + 1;
   s.holder = holder.substr(0, kMaxHolder);
   s.repairing = false;

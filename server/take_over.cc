@@ -8,11 +8,7 @@ namespace csnap {
 namespace {
 
 // Writes the first record of this reign, over whatever a crash left at the head.
-// The commit before it may have been found whole without ever having been flushed (its server was
-// killed, not the power): from now on it is not the last one, and its data must be as safe as it
-// is.
-Status announce(Journal& journal, Device& metadata, Device& store, Epoch epoch) {
-  CSNAP_TRY(flush_sync(store));
+Status announce(Journal& journal, Device& metadata, Epoch epoch) {
   std::vector<std::byte> records;
   encode_record(ServerStarted{epoch}, records);
   CommitContent content;
@@ -31,15 +27,21 @@ Status announce(Journal& journal, Device& metadata, Device& store, Epoch epoch) 
 
 Result<std::unique_ptr<Journal>> take_over(Device& store, Device& metadata, Recovered& recovered,
                                            const std::string& holder, bool repairing) {
+  // Commits may have been found whole without ever having been flushed (their server was killed,
+  // not the power): from now on they are those of an earlier epoch, and must be safe, data and all.
+  CSNAP_TRY(flush_sync(store));
+  if (&metadata != &store) CSNAP_TRY(flush_sync(metadata));
   // The epoch goes up on disk before anything else: the homes and the tail stay as they are.
   Superblock raised = recovered.on_disk;
   raised.epoch = raised.epoch + 1;
+  raised.reign = recovered.head.sequence;
   raised.clean = false;
   raised.repairing = repairing;
   raised.holder = holder.substr(0, kMaxHolder);
   CSNAP_TRY(write_superblock(metadata, raised));
   Superblock& live = recovered.state->superblock();
   live.epoch = raised.epoch;
+  live.reign = raised.reign;
   live.clean = false;
   live.repairing = repairing;
   live.holder = raised.holder;
@@ -47,7 +49,7 @@ Result<std::unique_ptr<Journal>> take_over(Device& store, Device& metadata, Reco
   auto journal =
       std::make_unique<Journal>(metadata, JournalLayout{raised.journal, raised.journal_blocks},
                                 raised.uuid, raised.epoch, raised.tail, recovered.head);
-  CSNAP_TRY(announce(*journal, metadata, store, raised.epoch));
+  CSNAP_TRY(announce(*journal, metadata, raised.epoch));
   return journal;
 }
 

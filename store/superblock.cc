@@ -127,6 +127,7 @@ void encode_superblock(const Superblock& superblock, BlockAddress address, Mutab
   disk.checkpoint.set(superblock.checkpoint.value);
   disk.tail_block.set(superblock.tail.block);
   disk.tail_sequence.set(superblock.tail.sequence.value);
+  disk.reign.set(superblock.reign.value);
   seal_block(out, BlockKind::superblock, address, superblock.uuid, superblock.checkpoint);
 }
 
@@ -168,6 +169,7 @@ Result<Superblock> decode_superblock(ConstBlock block, BlockAddress address) {
   s.next_snapshot = SnapshotId(disk.next_snapshot.get());
   s.checkpoint = Sequence(disk.checkpoint.get());
   s.tail = {disk.tail_block.get(), Sequence(disk.tail_sequence.get())};
+  s.reign = Sequence(disk.reign.get());
   CSNAP_TRY(check_superblock(s));
   return s;
 }

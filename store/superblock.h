@@ -23,7 +23,7 @@ inline constexpr BlockAddress kSuperblockB{256};  // 1 MiB in: another erase blo
 inline constexpr BlockAddress kDataLabel{1};  // of the data device, when metadata lies elsewhere
 inline constexpr std::uint32_t kFormatVersion = 1;
 inline constexpr std::size_t kMaxLabel = 64;             // bytes
-inline constexpr std::size_t kMaxHolder = 128;           // bytes; what is longer is cut
+inline constexpr std::size_t kMaxHolder = 104;           // bytes; what is longer is cut
 inline constexpr std::uint64_t kMaxBlocks = 1ULL << 48;  // of a device: addresses have 48 bits
 inline constexpr std::uint64_t kMinJournalBlocks = 64;
 inline constexpr std::uint64_t kMinFreeChunks = 16;  // that a new store must have
@@ -84,6 +84,8 @@ struct Superblock {
 
   Sequence checkpoint;   // the homes hold the state after this commit
   JournalPosition tail;  // the oldest commit that recovery must read
+  // The first commit of this epoch. Those before it were durable when the epoch began.
+  Sequence reign;
 
   bool operator==(const Superblock&) const = default;
 

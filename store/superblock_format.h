@@ -79,10 +79,12 @@ struct SuperblockDisk {
   Le64 checkpoint;
   Le64 tail_block;
   Le64 tail_sequence;
+  Le64 reign;
+  char holder[104];
+  // What follows never changes: so a disk that writes sectors of 512 bytes whole does not tear it.
   char label[64];
-  char holder[128];
   char feature_names[64][kFeatureName];  // by bit of `incompatible`
-  U8 reserved[1456];
+  U8 reserved[1472];
 };
 static_assert(alignof(SuperblockDisk) == 1 && sizeof(SuperblockDisk) == kBlockSize);
 static_assert(offsetof(SuperblockDisk, magic) == 64);
@@ -96,10 +98,11 @@ static_assert(offsetof(SuperblockDisk, snapshots) == 296);
 static_assert(offsetof(SuperblockDisk, journal) == 328);
 static_assert(offsetof(SuperblockDisk, tree_root) == 344);
 static_assert(offsetof(SuperblockDisk, tail_sequence) == 392);
-static_assert(offsetof(SuperblockDisk, label) == 400);
-static_assert(offsetof(SuperblockDisk, holder) == 464);
-static_assert(offsetof(SuperblockDisk, feature_names) == 592);
-static_assert(offsetof(SuperblockDisk, reserved) == 2640);
+static_assert(offsetof(SuperblockDisk, reign) == 400);
+static_assert(offsetof(SuperblockDisk, holder) == 408);
+static_assert(offsetof(SuperblockDisk, label) == 512);
+static_assert(offsetof(SuperblockDisk, feature_names) == 576);
+static_assert(offsetof(SuperblockDisk, reserved) == 2624);
 
 // On a data device whose metadata lies elsewhere. The store's UUID is in the header.
 struct DataLabelDisk {

@@ -162,18 +162,27 @@ TEST_CASE("Damage of any fixed area is found") {
 }
 
 TEST_CASE("A damaged commit in the middle of the journal is found, and what came after it") {
-  CheckRig rig;
+  RigOptions options = CheckRig::default_options();
+  options.journal_bytes = 1u << 20;  // no checkpoint while it goes on
+  CheckRig rig(options);
   rig.open();
   rig.until_idle();
   REQUIRE(rig.write_origin_now({Chunk(1), 1}, 1).ok());
   rig.kill();
-  const Superblock s = rig.superblock();
   rig.open();
   for (std::uint64_t i = 0; i < 8; ++i) REQUIRE(rig.create("s" + std::to_string(i)).ok());
   REQUIRE(rig.write_origin_now({Chunk(500), 4}, 2).ok());
   rig.kill();
   CHECK_FALSE(rig.check().damaged());
-  rig.flip(s.journal + rig.superblock().tail.block + 4);
+  // The fourth commit of this reign.
+  const Superblock s = rig.superblock();
+  BlockAddress commit = s.journal;
+  const auto wanted = [&](const std::vector<std::byte>& block) {
+    return check_block(block, BlockKind::commit, commit, s.uuid).ok() &&
+           view_as<BlockHeader>(block).sequence.get() == (s.reign + 3).value;
+  };
+  while (!wanted(rig.block(commit)) && commit < s.journal + s.journal_blocks) commit = commit + 1;
+  rig.flip(commit);
   const Status opened = rig.try_open();
   CHECK(opened.code() == Code::corrupt);
   const CheckReport report = rig.check();

@@ -205,7 +205,7 @@ void DiskPort::misdirect(IoRequest& request) {
     return Disk::is_metadata(block) && !(disk_.spared && disk_.spared(offset, kBlock));
   };
   if (!is_block(request.offset) || (write && !Disk::is_metadata(request.data))) return;
-  for (int attempt = 0; attempt < 16; ++attempt) {
+  for (int attempt = 0; attempt < 512; ++attempt) {
     const std::uint64_t offset = context.random.below(size() / kBlock) * kBlock;
     if (offset == request.offset || !is_block(offset)) continue;
     if (offset + request.data.size() > size() || !is_block(offset + request.data.size() - kBlock))
