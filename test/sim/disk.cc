@@ -86,7 +86,9 @@ Micros DiskPort::latency(const IoRequest& request) {
   Random& random = disk_.context_.random;
   if (disk_.context_.profile.slow_homes && request.kind == IoKind::write && disk_.spared &&
       Disk::is_metadata(request.data) && !disk_.spared(request.offset, request.data.size()))
-    return random.between(20, 200) * kMilli;
+    return random.between(500, 1500) * kMilli;
+  if (disk_.context_.profile.slow_flushes && request.kind == IoKind::flush)
+    return random.between(1, 30) * kMilli;
   if (random.chance(disk_.context_.profile.slow_disk)) return random.between(1, 100 * kMilli);
   return random.between(10, 800);
 }

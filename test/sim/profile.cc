@@ -58,22 +58,36 @@ void Profile::prepare(Theme theme, Random& random) {
       origin_chunks = random.between(150, 600);
       old_snapshots = random.between(1, 3);
       metadata_bytes = random.below(4) == 0 ? 8u << 20 : 0;
-      if (random.below(2) == 0) journal_bytes = 2u << 20;
+      journal_bytes = 2u << 20;  // few checkpoints
       // What is kept for the tree is taken by data when nothing else is left.
       resize(origin_chunks * old_snapshots / 3 - std::min<std::uint64_t>(64, origin_chunks / 4));
       max_snapshots = old_snapshots + 1;
-      slow_clients = random.below(3) != 0;
-      client_pause = std::max(client_pause, 0.02);
-      slow_disk = std::max(slow_disk, 0.05);
+      slow_flushes = random.below(3) != 0;
       mean_gap_us = 200u << random.below(4);
-      shares = {.origin_write = 30,
-                .flush = 2,
-                .snapshot_read = 26,
-                .snapshot_write = 14,
-                .open = 6,
-                .administrate = 20,
-                .create = 40,
-                .remove = 50};
+      operations = std::max<std::uint64_t>(operations, 200);
+      if (random.below(2) == 0) {
+        // What is deleted is used again, much at a time.
+        crowded = false;
+        longest_run = 48;
+        shares = {.origin_write = 40,
+                  .flush = 0,
+                  .snapshot_read = 16,
+                  .snapshot_write = 14,
+                  .open = 6,
+                  .create = 40,
+                  .remove = 50};
+      } else {
+        // What several snapshots share is given up by all, and used again, while somebody reads.
+        crowded = slow_clients = true;
+        client_pause = std::max(client_pause, 0.05);
+        shares = {.origin_write = 16,
+                  .flush = 0,
+                  .snapshot_read = 30,
+                  .snapshot_write = 30,
+                  .open = 6,
+                  .create = 40,
+                  .remove = 50};
+      }
       break;
     case Theme::returning:
       restart = std::max(restart, 0.04);
@@ -95,13 +109,29 @@ void Profile::prepare(Theme theme, Random& random) {
       if (random.below(3) == 0) shares.snapshot_write = 60;
       break;
     case Theme::hurried:
-      journal_bytes = 65u << 12;
+      // New exceptions all the time, so that the journal goes round while a checkpoint goes home.
+      chunk_shift = 12;
+      origin_chunks = random.between(1200, 1800);
+      old_snapshots = 1;
+      journal_bytes = random.between(300, 600) << 12;
+      metadata_bytes = random.below(4) == 0 ? 8u << 20 : 0;
+      resize(3 * origin_chunks);
       slow_homes = true;
       slow_disk = 0;
-      mean_gap_us = 25u << random.below(4);
-      operations = random.between(300, 900);
-      longest_run = 4;
+      crowded = slow_clients = false;
+      mean_gap_us = 500u << random.below(2);
+      operations = random.between(1000, 2000);
+      longest_run = 2;
       max_clients = 8;
+      max_snapshots = 8;
+      shares = {.origin_write = 85,
+                .flush = 0,
+                .snapshot_read = 3,
+                .snapshot_write = 5,
+                .open = 2,
+                .leave = 0,
+                .administrate = 5,
+                .create = 60};
       break;
     case Theme::aimed:
       slow_disk = std::max(slow_disk, 0.2);
@@ -238,6 +268,7 @@ std::string Profile::to_string() const {
   if (crowded) out << ", crowded";
   if (slow_clients) out << ", slow clients";
   if (slow_homes) out << ", slow checkpoints";
+  if (slow_flushes) out << ", slow flushes";
   if (aim) out << ", " << fault_name(aim->fault) << " aimed at " << op_name(aim->op);
   add("server_crash_io", server_crash_io);
   add("server_crash_message", server_crash_message);

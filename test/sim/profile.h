@@ -50,6 +50,7 @@ struct Profile {
   bool slow_clients = false;      // they often wait before they use what they were told
   bool curious_admin = false;     // looks at something all the time
   bool slow_homes = false;        // what a checkpoint writes to its place takes long
+  bool slow_flushes = false;      // what is not durable yet is so for long
   Shares shares;
   std::optional<Aim> aim;
 

@@ -296,9 +296,8 @@ void World::end() {
   for (const ClientPtr& c : std::vector<ClientPtr>(clients_)) c->leave();
   if (!settle("saying goodbye")) return;
   const Micros until = scheduler.now() + 60'000 * kMilli;
-  while (!server_.engine().idle() || !server_.engine().clients().empty()) {
+  while (!server_.up() || !server_.engine().idle() || !server_.engine().clients().empty()) {
     if (!step()) return;
-    if (!server_.up()) continue;
     if (scheduler.now() > until) return fail("the server never comes to rest");
   }
   // Nobody reads, nobody is there to set anything aside for: all that is free can be used, but for

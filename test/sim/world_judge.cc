@@ -83,7 +83,7 @@ void World::judge_error(const std::string& what, const Status& status) {
       return;
     case Code::stale:
     case Code::not_found:
-      if (!deleting_happens_) unexplained();
+      if (!deleting_happens_ && !context.damaged) unexplained();
       return;
     case Code::corrupt:
     case Code::lost:

@@ -11,7 +11,9 @@ void World::what_if(const IoRequest& request, bool critical) {
   // What lies cost is judged when the power really fails.
   if (!violation_.empty() || context.damaged || lied_) return;
   if (store->lying() || store->lied() || metadata_disk().lying() || metadata_disk().lied()) return;
-  if (what_if_random_.below(critical ? 4 : 24) != 0) return;
+  // Where all that is critical takes long there is much of it.
+  const std::uint64_t rarity = profile.slow_homes ? 64 : critical ? 4 : 24;
+  if (what_if_random_.below(rarity) != 0) return;
   const auto after_crash = [&](const std::shared_ptr<MemoryVolume>& volume) {
     std::shared_ptr<MemoryVolume> copy = volume->clone();
     std::mt19937_64 rng(what_if_random_.next());
