@@ -13,8 +13,10 @@ constexpr FaultPlan::Match kWritesOfSuperblockA{.kind = IoKind::write, .from = 4
 // Serves until it dies of what the plan holds, or for a while.
 void serve(Rig& rig, std::uint64_t& next) {
   for (int turn = 0; turn < 60 && !rig.engine().status().failed; ++turn) {
-    if (turn % 8 == 0)
-      rig.write_origin({Chunk(next++ * 1009 % rig.options.origin_chunks), 1}, next);
+    if (turn % 8 == 0) {
+      ++next;
+      rig.write_origin({Chunk(next * 1009 % rig.options.origin_chunks), 1}, next);
+    }
     rig.turns(1);
   }
 }

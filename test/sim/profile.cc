@@ -60,11 +60,13 @@ void Profile::prepare(Theme theme, Random& random) {
       metadata_bytes = random.below(4) == 0 ? 8u << 20 : 0;
       journal_bytes = 2u << 20;  // few checkpoints
       // What is kept for the tree is taken by data when nothing else is left.
-      resize(origin_chunks * old_snapshots / 3 - std::min<std::uint64_t>(64, origin_chunks / 4));
+      resize(std::max(origin_chunks * old_snapshots / 3, kBlocksForTree + 44) - kBlocksForTree -
+             24);
       max_snapshots = old_snapshots + 1;
       slow_flushes = random.below(3) != 0;
       mean_gap_us = 200u << random.below(4);
-      operations = std::max<std::uint64_t>(operations, 200);
+      operations = random.between(500, 1000);
+      max_clients = 8;
       if (random.below(2) == 0) {
         // What is deleted is used again, much at a time.
         crowded = false;
