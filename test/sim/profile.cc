@@ -68,14 +68,20 @@ void Profile::prepare(Theme theme, Random& random) {
       operations = random.between(500, 1000);
       max_clients = 8;
       if (random.below(2) == 0) {
-        // What is deleted is used again, much at a time.
-        crowded = false;
-        longest_run = 48;
-        shares = {.origin_write = 40,
+        // What is deleted is used again, much at a time. No pools: they take what is free.
+        crowded = slow_clients = false;
+        slow_flushes = true;
+        slow_disk = client_pause = 0;
+        mean_gap_us = 100u << random.below(3);
+        operations = random.between(1000, 2000);
+        longest_run = 16;
+        shares = {.origin_write = 60,
                   .flush = 0,
-                  .snapshot_read = 16,
-                  .snapshot_write = 14,
-                  .open = 6,
+                  .snapshot_read = 5,
+                  .snapshot_write = 0,
+                  .open = 3,
+                  .leave = 0,
+                  .administrate = 25,
                   .create = 40,
                   .remove = 50};
       } else {

@@ -12,7 +12,10 @@ void World::what_if(const IoRequest& request, bool critical) {
   if (!violation_.empty() || context.damaged || lied_) return;
   if (store->lying() || store->lied() || metadata_disk().lying() || metadata_disk().lied()) return;
   // Where all that is critical takes long there is much of it.
-  const std::uint64_t rarity = profile.slow_homes ? 64 : critical ? 4 : 24;
+  const std::uint64_t rarity = profile.slow_homes     ? 64
+                               : critical             ? 4
+                               : profile.slow_flushes ? 8
+                                                      : 24;
   if (what_if_random_.below(rarity) != 0) return;
   const auto after_crash = [&](const std::shared_ptr<MemoryVolume>& volume) {
     std::shared_ptr<MemoryVolume> copy = volume->clone();

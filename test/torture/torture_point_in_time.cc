@@ -72,7 +72,7 @@ class Round {
     std::vector<std::thread> threads;
     std::atomic<bool> stop{false};
     for (auto& writer : writers_) threads.emplace_back([&writer, &stop] { writer->run(stop); });
-    if (kill) threads.emplace_back([this, &stop] { kill_servers(stop); });
+    if (kill) threads.emplace_back([this, &stop, seed = random_()] { kill_servers(stop, seed); });
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     while (std::chrono::steady_clock::now() < end) {
       pause_ms(random_() % 50);
@@ -148,8 +148,8 @@ class Round {
         "; everything is kept in " + rig_.folder());
   }
 
-  void kill_servers(const std::atomic<bool>& stop) {
-    std::mt19937_64 random(random_());
+  void kill_servers(const std::atomic<bool>& stop, std::uint64_t seed) {
+    std::mt19937_64 random(seed);
     while (!stop) {
       for (std::uint64_t wait = 500 + random() % 1500; wait > 0 && !stop; --wait) pause_ms(1);
       rig_.stop_server(random() % 4 == 0 ? SIGTERM : SIGKILL);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <atomic>
 
 #include <cinttypes>
 #include <cstdio>
@@ -61,7 +62,8 @@ class Killer {
     if (took_ms > 5000) world_.fail("SIGTERM took " + std::to_string(took_ms) + " ms");
   }
 
-  std::uint64_t kills = 0, stops = 0, longest_stop_ms = 0;
+  std::atomic<std::uint64_t> kills{0};
+  std::uint64_t stops = 0, longest_stop_ms = 0;
 
  private:
   World& world_;
@@ -130,7 +132,7 @@ int torture(const Arguments& arguments) {
       if (!rig.nbd_alive(nbd)) world.fail("csnap-nbd ended by itself");
     if (second % 10 == 0)
       printf("%" PRIu64 " s: %" PRIu64 " requests, %zu snapshots, %" PRIu64 " kills\n", second,
-             world.operations.load(), world.snapshots().size(), killer.kills);
+             world.operations.load(), world.snapshots().size(), killer.kills.load());
     fflush(stdout);
   }
   world.stop = true;
@@ -140,7 +142,7 @@ int torture(const Arguments& arguments) {
          " snapshots made, %" PRIu64 " deleted, %" PRIu64 " renamed, %" PRIu64 " kills, %" PRIu64
          " orderly stops (the longest took %" PRIu64 " ms)\n",
          world.operations.load(), world.bytes.load() >> 20, world.connections.load(),
-         administrator.created, administrator.deleted, administrator.renamed, killer.kills,
+         administrator.created, administrator.deleted, administrator.renamed, killer.kills.load(),
          killer.stops, killer.longest_stop_ms);
   return world.failed() ? 1 : 0;
 }
