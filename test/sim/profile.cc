@@ -57,7 +57,7 @@ void Profile::prepare(Theme theme, Random& random) {
       chunk_shift = 12;
       origin_chunks = random.between(150, 600);
       old_snapshots = random.between(1, 3);
-      metadata_bytes = random.below(4) == 0 ? 8u << 20 : 0;
+      metadata_bytes = 0;
       journal_bytes = 2u << 20;  // few checkpoints
       // What is kept for the tree is taken by data when nothing else is left.
       resize(std::max(origin_chunks * old_snapshots / 3, kBlocksForTree + 44) - kBlocksForTree -
@@ -86,15 +86,22 @@ void Profile::prepare(Theme theme, Random& random) {
                   .remove = 50};
       } else {
         // What several snapshots share is given up by all, and used again, while somebody reads.
-        crowded = slow_clients = true;
-        client_pause = std::max(client_pause, 0.05);
-        shares = {.origin_write = 16,
+        origin_chunks = random.between(48, 96);
+        resize(random.between(0, 40));
+        store_bytes -= 64 * kBlockSize;
+        slow_clients = true;
+        crowded = false;
+        longest_run = 16;
+        client_pause = std::max(client_pause, 0.03);
+        late_bytes = std::max(late_bytes, 0.01);
+        half_open = std::max(half_open, 0.003);
+        shares = {.origin_write = 25,
                   .flush = 0,
                   .snapshot_read = 30,
-                  .snapshot_write = 30,
+                  .snapshot_write = 20,
                   .open = 6,
-                  .create = 40,
-                  .remove = 50};
+                  .create = 45,
+                  .remove = 45};
       }
       break;
     case Theme::returning:

@@ -8,7 +8,7 @@
 namespace csnap::sim {
 
 World::World(std::uint64_t seed, bool tracing)
-    : seeds_(seed * 0x9E3779B97F4A7C15ULL + 1),
+    : seeds_(Random(seed).fork()),  // neighbours have nothing in common
       profile(seeds_, theme_of(seed), aim_of(seed)),
       random(seeds_.fork()),
       context{scheduler, profile, coverage, seeds_.fork()},

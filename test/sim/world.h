@@ -88,6 +88,8 @@ class World {
   // A request is on its way to the disk: what if everything died now? critical: more than usual may
   // go wrong. (world_what_if.cc)
   void what_if(const IoRequest& request, bool critical);
+  // The server copies to this place: nothing that would be there after a crash may lie there.
+  void check_place(StoreRun run);
   bool changing_snapshots() const {
     return coverage.under_way(Op::create) + coverage.under_way(Op::remove) > 0;
   }
@@ -109,6 +111,7 @@ class World {
   void print(const std::string& text);
   void format();
   void age();  // world_age.cc
+  void write_at_once(const std::vector<ChunkRun>& runs);
   void start_server();
   void stop_server();
   void power_cut();
@@ -153,6 +156,7 @@ class World {
   Media media() const;
   void check_store(bool data);
   std::string check_recovered(const Media& media, Model& expected, bool data, bool checker = true);
+  std::string check_unused(const Media& media, StoreRun run) const;
   std::string check_snapshots(const SnapshotTable& table) const;
 
   const std::uint64_t seed_;

@@ -66,28 +66,38 @@ void World::age() {
     if (full) break;
     model.capture(made);
     snapshots_[made] = {made, {name}, true, false, false, false, scheduler.now()};
-    std::vector<ChunkRun> runs;
-    for (std::uint64_t c = random.below(3); c < profile.origin_chunks; c += random.between(2, 4))
-      runs.push_back({Chunk(c), 1});
-    Status written(Code::internal, "no answer");
-    engine.origin_write(client, runs, [&](const Status& status) { written = status; });
-    if (!ager.until([&] { return written.code() != Code::internal; }))
-      return fail("aging: no answer");
-    if (!written.ok()) break;  // it is full
-    std::vector<std::byte> unit(kUnit);
-    const std::uint64_t per_chunk = (1ULL << profile.chunk_shift) / kUnit;
-    for (const ChunkRun& run : runs) {
-      const UnitRun units{run.start.value * per_chunk, per_chunk};
-      const auto write = model.begin_write(kOrigin, units);
-      for (std::uint64_t u = units.start; u < units.end(); ++u) {
-        Model::fill(unit, Model::tag(write, u));
-        origin->medium().poke(u * kUnit, unit);
-      }
-      model.end_write(write, Model::Durability::by_flush, 1);
+    Status written;
+    std::uint64_t c = random.below(3);
+    while (written.ok() && c < profile.origin_chunks) {
+      // A few at a time, until it is full to the last.
+      std::vector<ChunkRun> runs;
+      for (; runs.size() < 8 && c < profile.origin_chunks; c += random.between(2, 4))
+        runs.push_back({Chunk(c), 1});
+      written = Status(Code::internal, "no answer");
+      engine.origin_write(client, runs, [&](const Status& status) { written = status; });
+      if (!ager.until([&] { return written.code() != Code::internal; }))
+        return fail("aging: no answer");
+      if (written.ok()) write_at_once(runs);
     }
+    if (!written.ok()) break;
   }
   const Status closed = engine.close();
   if (!closed.ok()) fail("aging: " + closed.to_string());
+}
+
+// A write of the origin that is done and durable.
+void World::write_at_once(const std::vector<ChunkRun>& runs) {
+  std::vector<std::byte> unit(kUnit);
+  const std::uint64_t per_chunk = (1ULL << profile.chunk_shift) / kUnit;
+  for (const ChunkRun& run : runs) {
+    const UnitRun units{run.start.value * per_chunk, per_chunk};
+    const auto write = model.begin_write(kOrigin, units);
+    for (std::uint64_t u = units.start; u < units.end(); ++u) {
+      Model::fill(unit, Model::tag(write, u));
+      origin->medium().poke(u * kUnit, unit);
+    }
+    model.end_write(write, Model::Durability::by_flush, 1);
+  }
 }
 
 }  // namespace csnap::sim

@@ -97,6 +97,27 @@ std::string check_space(Walk& walk) {
   return {};
 }
 
+// Every copy has its checksum, also those of snapshots that are being deleted: what was freed is
+// not used again before that is durable.
+std::string check_data(Walk& walk, const MemoryVolume& store) {
+  StoreState& state = walk.state;
+  const unsigned shift = state.superblock().chunk_shift;
+  std::vector<std::byte> bytes(std::size_t{1} << shift);
+  for (std::uint64_t place = 0; place < walk.used.size(); ++place) {
+    if (!walk.used[place]) continue;
+    Result<std::uint32_t> crc = std::uint32_t{0};
+    const Status status = state.with_blocks([&] {
+      crc = state.checksums().get(StoreChunk(place));
+      return crc.status();
+    });
+    if (!status.ok()) return status.to_string();
+    store.peek(place << shift, bytes);
+    if (*crc != 0 && *crc != stored_checksum(crc32c(bytes)))
+      return "the data in store chunk " + std::to_string(place) + " does not have its checksum";
+  }
+  return {};
+}
+
 }  // namespace
 
 // Who was told that a snapshot is there, gone, or called so, was told the truth.
@@ -147,6 +168,7 @@ std::string World::check_recovered(const Media& media, Model& expected, bool dat
   if (const auto wrong = check_space(walk); !wrong.empty()) return wrong;
   if (const auto wrong = check_snapshots(state.snapshots()); !wrong.empty()) return wrong;
   if (!data) return {};
+  if (const auto wrong = check_data(walk, *media.store); !wrong.empty()) return wrong;
   const std::size_t chunk_size = std::size_t{1} << profile.chunk_shift;
   const std::uint64_t per_chunk = chunk_size / kUnit;
   std::vector<std::byte> bytes(chunk_size);
@@ -157,17 +179,6 @@ std::string World::check_recovered(const Media& media, Model& expected, bool dat
       const std::uint64_t place = walk.places[s.bit][c];
       MemoryVolume& medium = place == 0 ? *media.origin : *media.store;
       medium.peek((place == 0 ? c : place - 1) * chunk_size, bytes);
-      if (place != 0) {
-        Result<std::uint32_t> crc = std::uint32_t{0};
-        const Status status = state.with_blocks([&] {
-          crc = state.checksums().get(StoreChunk(place - 1));
-          return crc.status();
-        });
-        if (!status.ok()) return status.to_string();
-        if (*crc != 0 && *crc != stored_checksum(crc32c(bytes)))
-          return "the data of chunk " + std::to_string(c) + " of snapshot " + s.name +
-                 " does not have its checksum";
-      }
       const auto wrong = expected.check(s.id, {c * per_chunk, per_chunk}, bytes);
       if (!wrong.empty()) {
         if (!context.damaged) return wrong + " (at rest)";
@@ -175,6 +186,24 @@ std::string World::check_recovered(const Media& media, Model& expected, bool dat
       }
     }
   }
+  return {};
+}
+
+std::string World::check_unused(const Media& media, StoreRun run) const {
+  MemoryDevice store_device(media.store);
+  std::unique_ptr<MemoryDevice> metadata_device;
+  if (media.metadata) metadata_device = std::make_unique<MemoryDevice>(media.metadata);
+  Device& meta = metadata_device ? static_cast<Device&>(*metadata_device) : store_device;
+  auto recovered = recover(store_device, meta, 16u << 20);
+  if (!recovered.ok()) return "recovery: " + recovered.status().to_string();
+  StoreState& state = *recovered->state;
+  Walk walk{state, state.snapshots().active() | state.snapshots().deleting(), {}, 0, {}, {}};
+  const Status walked = state.with_blocks([&] { return walk_tree(walk); });
+  if (!walked.ok()) return walked.to_string();
+  for (StoreChunk c = run.start; c < run.end(); ++c)
+    if (walk.used[c.value])
+      return "store chunk " + std::to_string(c.value) +
+             ", by an exception that a crash would leave";
   return {};
 }
 

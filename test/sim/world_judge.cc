@@ -196,6 +196,7 @@ void World::check_server_io(const DiskPort& port, const IoRequest& request) {
                   std::to_string(run.count) + " of the store while client " +
                   std::to_string(c->number()) + " writes there");
   }
+  if (!Disk::is_metadata(request.data)) check_place(run);
 }
 
 // 8: no origin write while a snapshot reader holds the chunk.

@@ -41,4 +41,19 @@ void World::what_if(const IoRequest& request, bool critical) {
        ", the store were wrong: " + wrong);
 }
 
+void World::check_place(StoreRun run) {
+  if (context.calm || !violation_.empty() || context.damaged || lied_) return;
+  if (store->lying() || store->lied() || metadata_disk().lying() || metadata_disk().lied()) return;
+  if (what_if_random_.below(deleting_happens_ ? 3 : 24) != 0) return;
+  const auto durable = [](const std::shared_ptr<MemoryVolume>& volume) {
+    std::shared_ptr<MemoryVolume> copy = volume->clone();
+    copy->crash_losing_all();
+    return copy;
+  };
+  const Media now = media();
+  const std::string wrong = check_unused(
+      {now.origin, durable(now.store), now.metadata ? durable(now.metadata) : nullptr}, run);
+  if (!wrong.empty()) fail("the server copies to a place that is still in use: " + wrong);
+}
+
 }  // namespace csnap::sim
