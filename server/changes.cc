@@ -28,29 +28,33 @@ void Engine::Impl::copy_and_commit(ChunkRun run, bool from_origin, StoreChunk fr
 
 void Engine::Impl::copy(ChunkRun run, bool from_origin, StoreChunk from, Build build,
                         std::function<void(Status)> finish) {
-  copier->add({run, from_origin, from, false,
-               [this, run, from_origin, from, build = std::move(build),
-                finish = std::move(finish)](Result<Copied> result) {
-                 if (result.status().code() == Code::no_space && reclaim_pools()) {
-                   // What clients had set aside comes free when the units before this one are
-                   // through.
-                   committer->add({[](std::vector<Record>&) { return Status(); },
-                                   [=, this](const Status& status) {
-                                     if (!status.ok()) return finish(status);
-                                     copy(run, from_origin, from, build, finish);
-                                   }});
-                   return;
-                 }
-                 if (!result.ok()) return finish(result.status());
-                 auto copied = std::make_shared<Copied>(std::move(result).value());
-                 committer->add({[build, copied](std::vector<Record>& records) {
-                                   return build(*copied, records);
-                                 },
-                                 [this, copied, finish](const Status& status) {
-                                   state->data().unreserve(copied->store);
-                                   finish(status);
-                                 }});
-               }});
+  copier->add(
+      {run, from_origin, from, false,
+       [this, run, from_origin, from, build = std::move(build),
+        finish = std::move(finish)](Result<Copied> result) {
+         if (result.status().code() == Code::no_space && reclaim_pools()) {
+           // What clients had set aside comes free when the units before this one are
+           // through.
+           committer->add({[](std::vector<Record>&) { return Status(); },
+                           [=, this](const Status& status) {
+                             if (!status.ok()) return finish(status);
+                             copy(run, from_origin, from, build, finish);
+                           }});
+           return;
+         }
+         if (result.status().code() == Code::no_space && checkpoint_frees()) {
+           space_waiters.push_back([=, this] { copy(run, from_origin, from, build, finish); });
+           return;
+         }
+         if (!result.ok()) return finish(result.status());
+         auto copied = std::make_shared<Copied>(std::move(result).value());
+         committer->add(
+             {[build, copied](std::vector<Record>& records) { return build(*copied, records); },
+              [this, copied, finish](const Status& status) {
+                state->data().unreserve(copied->store);
+                finish(status);
+              }});
+       }});
 }
 
 void Engine::Impl::verify_and_commit(ChunkRun run, StoreChunk where,

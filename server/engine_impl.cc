@@ -30,13 +30,13 @@ void Engine::Impl::start(std::unique_ptr<StoreState> the_state,
   if (devices.metadata) flush_also.push_back(devices.store.get());
   committer = std::make_unique<Committer>(
       *state, metadata_device(), *journal, std::move(flush_also),
-      [this](std::vector<StoreRun> runs) { quarantine.add(std::move(runs)); });
+      [this](std::vector<StoreRun> runs) { keep_freed(std::move(runs)); });
   copier = std::make_unique<Copier>(*state, *devices.origin, *devices.store, options.copy_bytes);
   barrier = std::make_unique<Barrier>(*this);
   deleter = std::make_unique<Deleter>(*this);
   for (const auto& entry : state->clients().all()) absent[entry.id] = entry.volume;
   recount_unsettled();
-  if (!freed.empty()) quarantine.add(std::move(freed));
+  if (!freed.empty()) keep_freed(std::move(freed));
 }
 
 std::vector<Device*> Engine::Impl::all_devices() {
@@ -90,11 +90,25 @@ void Engine::Impl::end_turn() {
   for (Device* device : all_devices()) device->kick();
 }
 
+void Engine::Impl::keep_freed(std::vector<StoreRun> runs) {
+  const Checkpointer& checkpointer = committer->checkpointer();
+  // One that is under way may have begun before.
+  quarantine.add(std::move(runs), checkpointer.completed() + (checkpointer.active() ? 2 : 1));
+}
+
+bool Engine::Impl::checkpoint_frees() const {
+  return committer->failure().ok() &&
+         quarantine.waits_for_more_than(committer->checkpointer().completed());
+}
+
 void Engine::Impl::release_freed() {
-  if (quarantine.empty()) return;
+  if (!checkpoint_frees())
+    later(std::exchange(space_waiters, {}));
+  else if (!space_waiters.empty() || (deleter->idle() && committer->idle()))
+    committer->request_checkpoint();
   // A session from before the restart may be reading what it was told of then.
   if (readers_unsettled) return;
-  for (const StoreRun run : quarantine.take()) {
+  for (const StoreRun run : quarantine.take(committer->checkpointer().completed())) {
     state->data().unhold(run);
     told_full = false;
   }
@@ -102,7 +116,7 @@ void Engine::Impl::release_freed() {
 
 bool Engine::Impl::quiet() const {
   if (!ready.empty() || changes > 0 || !copier->idle() || !admin_ops.empty()) return false;
-  if (barrier->active()) return false;
+  if (barrier->active() || checkpoint_frees()) return false;
   for (const auto& [key, c] : clients)
     if (!c.ops.empty()) return false;
   return committer->idle() || !committer->failure().ok();

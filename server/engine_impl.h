@@ -40,6 +40,10 @@ class Engine::Impl {
   std::size_t poll();
   void end_turn();
   void run_ready();
+  // Chunks of a durable commit.
+  void keep_freed(std::vector<StoreRun> runs);
+  // Would a checkpoint make space?
+  bool checkpoint_frees() const;
   void release_freed();
   bool quiet() const;  // nothing under way but deletions
   Status close();
@@ -110,6 +114,7 @@ class Engine::Impl {
   ReadLocks locks;
   BusyChunks busy;
   Quarantine quarantine;
+  std::vector<std::function<void()>> space_waiters;  // for the checkpoint that lets go of chunks
   std::unique_ptr<Barrier> barrier;
   std::unique_ptr<Deleter> deleter;
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps freed store chunks from being used again while a client may still be reading them: a
-// chunk freed at some moment is let go when every snapshot read that had begun by then has ended.
+// Keeps freed store chunks from being used again
+//   while a client may still be reading them: a chunk freed at some moment is let go when every
+//   snapshot read that had begun by then has ended;
+//   until a checkpoint holds the state without them: so data only ever goes to chunks that were
+//   free at the checkpoint before, and replay from there, which keeps the places of all data to
+//   come apart from the first, finds as much room for the tree as there was when it happened.
 // The frees must be durable when they are added. Threading: the engine's thread.
 #pragma once
 
@@ -28,14 +32,15 @@ class Quarantine {
     assert(it != reads_.end());
     if (--it->second == 0) reads_.erase(it);
   }
-  void add(std::vector<StoreRun> runs) {
-    waiting_.push_back({now_, std::move(runs)});
+  // checkpoint: the number of the first that holds the state without them.
+  void add(std::vector<StoreRun> runs, std::uint64_t checkpoint) {
+    waiting_.push_back({now_, checkpoint, std::move(runs)});
     ++now_;
   }
-  // What may be used again by now.
-  std::vector<StoreRun> take() {
+  // What may be used again when so many checkpoints are complete.
+  std::vector<StoreRun> take(std::uint64_t checkpoints) {
     std::vector<StoreRun> free;
-    while (!waiting_.empty() &&
+    while (!waiting_.empty() && waiting_.front().checkpoint <= checkpoints &&
            (reads_.empty() || waiting_.front().freed < reads_.begin()->first)) {
       auto& runs = waiting_.front().runs;
       free.insert(free.end(), runs.begin(), runs.end());
@@ -43,11 +48,15 @@ class Quarantine {
     }
     return free;
   }
-  bool empty() const { return waiting_.empty(); }
+  // Is there something that another checkpoint would let go?
+  bool waits_for_more_than(std::uint64_t checkpoints) const {
+    return !waiting_.empty() && waiting_.back().checkpoint > checkpoints;
+  }
 
  private:
   struct Batch {
     Ticket freed = 0;
+    std::uint64_t checkpoint = 0;
     std::vector<StoreRun> runs;
   };
   Ticket now_ = 1;

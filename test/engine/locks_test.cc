@@ -125,14 +125,26 @@ TEST_CASE("A freed chunk leaves the quarantine when every read that began before
       default:
         auto& keepers = held[next_chunk];
         for (const auto& [read, ticket] : reads) keepers.insert(read);
-        quarantine.add({{StoreChunk(next_chunk++), 1}});
+        quarantine.add({{StoreChunk(next_chunk++), 1}}, 0);
     }
-    for (const auto& run : quarantine.take()) {
+    for (const auto& run : quarantine.take(0)) {
       REQUIRE(held.at(run.start.value).empty());
       held.erase(run.start.value);
     }
     for (const auto& [chunk, keepers] : held) REQUIRE_FALSE(keepers.empty());
   }
+}
+
+TEST_CASE("Freed chunks wait for the checkpoint that holds the state without them") {
+  Quarantine quarantine;
+  quarantine.add({{StoreChunk(7), 1}}, 1);
+  quarantine.add({{StoreChunk(8), 2}}, 2);
+  CHECK(quarantine.take(0).empty());
+  CHECK(quarantine.waits_for_more_than(0));
+  CHECK(quarantine.take(1) == std::vector<StoreRun>{{StoreChunk(7), 1}});
+  CHECK(quarantine.waits_for_more_than(1));
+  CHECK_FALSE(quarantine.waits_for_more_than(2));
+  CHECK(quarantine.take(2) == std::vector<StoreRun>{{StoreChunk(8), 2}});
 }
 
 }  // namespace csnap
