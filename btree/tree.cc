@@ -126,6 +126,60 @@ Status ExceptionTree::lookup(Chunk from, std::uint64_t limit, Mapping& out) cons
   return Status();
 }
 
+namespace {
+
+// Ways that are gone at once: while the processor waits for the blocks of one it asks for others'.
+constexpr std::size_t kWarmAtOnce = 16;
+
+}  // namespace
+
+void ExceptionTree::warm(std::span<const ChunkRun> runs) const {
+  if (runs.size() < 2 || superblock_.tree_levels > kMaxTreeLevels) return;
+  while (!runs.empty()) {
+    const std::size_t some = std::min(runs.size(), kWarmAtOnce);
+    warm_some(runs.first(some));
+    runs = runs.subspan(some);
+  }
+}
+
+// Nothing that blocks say of their place is relied upon here: a wrong way is as long as a right
+// one.
+void ExceptionTree::warm_some(std::span<const ChunkRun> runs) const {
+  struct Way {
+    Chunk to;
+    BlockAddress block;
+    ChunkRun keys;
+  };
+  std::array<Way, kWarmAtOnce> space;
+  const std::span<Way> ways(space.data(), runs.size());
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    ways[i] = {runs[i].start, superblock_.tree_root, kAllKeys};
+  for (std::uint32_t level = superblock_.tree_levels; level-- > 1;) {
+    for (Way& way : ways) {
+      const std::byte* block = cache_.peek(way.block, BlockKind::node);
+      if (block == nullptr) continue;
+      const NodeView node({block, kBlockSize});
+      const unsigned index = node.find(way.to);
+      way.keys = keys_of_child(node, index, way.keys);
+      way.block = node.child(index);
+      cache_.prefetch_place(way.block);
+    }
+    const BlockKind kind = level == 1 ? BlockKind::leaf : BlockKind::node;
+    for (const Way& way : ways) cache_.prefetch_entry(way.block);
+    for (const Way& way : ways)
+      if (const std::byte* block = cache_.peek(way.block, kind))
+        __builtin_prefetch(block + sizeof(BlockHeader));
+    for (const Way& way : ways) {
+      const std::byte* block = cache_.peek(way.block, kind);
+      if (block == nullptr) continue;
+      if (level == 1)
+        LeafView({block, kBlockSize}).prefetch(way.to, way.keys);
+      else
+        NodeView({block, kBlockSize}).prefetch(way.to, way.keys);
+    }
+  }
+}
+
 // Searches the children of a node whose keys these are; a node's masks are enough to pass by.
 Result<std::optional<ChunkRun>> ExceptionTree::find_bits(BlockAddress address, unsigned level,
                                                          ChunkRun keys, ShareMask bits,

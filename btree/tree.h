@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "btree/leaf.h"
@@ -56,6 +57,11 @@ class ExceptionTree {
   // The longest run from `from`, at most `limit` (>= 1) chunks, that one Mapping describes.
   // (It may stop short of the longest at the edge of a leaf.)
   Status lookup(Chunk from, std::uint64_t limit, Mapping& out) const;
+
+  // Asks the processor for the blocks that lead to these runs, all of them at once, so that
+  // whatever is then asked of the runs, or done to them, one after another, does not wait for
+  // memory each time. A hint: what is not in the block cache is passed over.
+  void warm(std::span<const ChunkRun> runs) const;
 
   // What is about to happen to a run.
   enum class Change : std::uint8_t {
@@ -125,6 +131,7 @@ class ExceptionTree {
   Status check_levels() const;
   // The leaf responsible for a chunk.
   Result<LeafView> descend(Chunk to, Path& path) const;
+  void warm_some(std::span<const ChunkRun> runs) const;
   Result<std::optional<ChunkRun>> find_bits(BlockAddress address, unsigned level, ChunkRun keys,
                                             ShareMask bits, Chunk from) const;
 

@@ -40,10 +40,13 @@ class Tree {
   // Exceptions [next, next + kBatch) of a load; chunk_of() says where they are.
   template <class ChunkOf>
   void insert_batch(ChunkOf chunk_of) {
-    for (std::uint64_t end = size_ + kBatch; size_ < end; ++size_) {
-      const ChunkRun run{Chunk{chunk_of(size_)}, 1};
+    std::array<ChunkRun, kBatch> runs;
+    for (std::size_t i = 0; i < kBatch; ++i) runs[i] = {Chunk{chunk_of(size_ + i)}, 1};
+    tree_.warm(runs);
+    for (const ChunkRun& run : runs) {
       must(tree_.prepare(run, ExceptionTree::Change::insert));
       tree_.insert(run, StoreChunk{size_}, mask_of(size_));
+      ++size_;
     }
   }
 
@@ -86,12 +89,13 @@ void report(benchmark::State& state, const Tree& tree) {
 void lookup_random(benchmark::State& state) {
   const Tree& tree = random_tree();
   Choices choices;
-  std::array<Chunk, kBatch> chunks;
+  std::array<ChunkRun, kBatch> runs;
   Mapping mapping;
   for (auto _ : state) {
-    for (Chunk& chunk : chunks) chunk = Chunk{choices.next()};
-    for (const Chunk chunk : chunks) {
-      must(tree.tree().lookup(chunk, 1, mapping));
+    for (ChunkRun& run : runs) run = {Chunk{choices.next()}, 1};
+    tree.tree().warm(runs);
+    for (const ChunkRun& run : runs) {
+      must(tree.tree().lookup(run.start, run.count, mapping));
       if (mapping.count != 1) std::abort();
     }
   }
