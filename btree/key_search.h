@@ -44,10 +44,10 @@ unsigned first_not_below(unsigned n, std::uint64_t key, std::uint64_t from, std:
   }
   while (high - low > 1) {
     const int middle = low + (high - low) / 2;
-    if (key_at(static_cast<unsigned>(middle)) < key)
-      low = middle;
-    else
-      high = middle;
+    // Chosen, not branched to: which way it goes cannot be foretold.
+    const bool below = key_at(static_cast<unsigned>(middle)) < key;
+    low = below ? middle : low;
+    high = below ? high : middle;
   }
   return static_cast<unsigned>(high);
 }

@@ -38,6 +38,7 @@ void LeafView::prefetch(Chunk key, ChunkRun keys) const {
                                                             keys.end().value)));
   // It may be wrong by a few entries.
   for (const int off : {-64, 0, 64}) __builtin_prefetch(guess + off);
+  __builtin_prefetch(at(entries()) - 1);             // the last entry: is the leaf in its place?
   __builtin_prefetch(payload_ + kBlockPayload - 1);  // the dictionary
 }
 

@@ -126,25 +126,11 @@ Status ExceptionTree::lookup(Chunk from, std::uint64_t limit, Mapping& out) cons
   return Status();
 }
 
-namespace {
-
-// Ways that are gone at once: while the processor waits for the blocks of one it asks for others'.
-constexpr std::size_t kWarmAtOnce = 16;
-
-}  // namespace
-
-void ExceptionTree::warm(std::span<const ChunkRun> runs) const {
-  if (runs.size() < 2 || superblock_.tree_levels > kMaxTreeLevels) return;
-  while (!runs.empty()) {
-    const std::size_t some = std::min(runs.size(), kWarmAtOnce);
-    warm_some(runs.first(some));
-    runs = runs.subspan(some);
-  }
-}
-
 // Nothing that blocks say of their place is relied upon here: a wrong way is as long as a right
 // one.
-void ExceptionTree::warm_some(std::span<const ChunkRun> runs) const {
+void ExceptionTree::warm(std::span<const ChunkRun> runs) const {
+  if (runs.size() < 2 || superblock_.tree_levels > kMaxTreeLevels) return;
+  runs = runs.first(std::min(runs.size(), kWarmAtOnce));
   struct Way {
     Chunk to;
     BlockAddress block;

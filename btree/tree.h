@@ -58,9 +58,11 @@ class ExceptionTree {
   // (It may stop short of the longest at the edge of a leaf.)
   Status lookup(Chunk from, std::uint64_t limit, Mapping& out) const;
 
-  // Asks the processor for the blocks that lead to these runs, all of them at once, so that
-  // whatever is then asked of the runs, or done to them, one after another, does not wait for
-  // memory each time. A hint: what is not in the block cache is passed over.
+  // Asks the processor for the blocks that lead to these runs (the first kWarmAtOnce of them: more
+  // would drive one another out), all at the same time, so that whatever is then asked of the runs,
+  // or done to them, one after another, does not wait for memory each time. A hint: what is not in
+  // the block cache is passed over.
+  static constexpr std::size_t kWarmAtOnce = 32;
   void warm(std::span<const ChunkRun> runs) const;
 
   // What is about to happen to a run.
@@ -131,7 +133,6 @@ class ExceptionTree {
   Status check_levels() const;
   // The leaf responsible for a chunk.
   Result<LeafView> descend(Chunk to, Path& path) const;
-  void warm_some(std::span<const ChunkRun> runs) const;
   Result<std::optional<ChunkRun>> find_bits(BlockAddress address, unsigned level, ChunkRun keys,
                                             ShareMask bits, Chunk from) const;
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "store/checksums.h"
@@ -42,8 +43,9 @@ class Tree {
   void insert_batch(ChunkOf chunk_of) {
     std::array<ChunkRun, kBatch> runs;
     for (std::size_t i = 0; i < kBatch; ++i) runs[i] = {Chunk{chunk_of(size_ + i)}, 1};
-    tree_.warm(runs);
-    for (const ChunkRun& run : runs) {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      const ChunkRun run = runs[i];
+      if (i % ExceptionTree::kWarmAtOnce == 0) tree_.warm(std::span(runs).subspan(i));
       must(tree_.prepare(run, ExceptionTree::Change::insert));
       tree_.insert(run, StoreChunk{size_}, mask_of(size_));
       ++size_;
@@ -93,9 +95,9 @@ void lookup_random(benchmark::State& state) {
   Mapping mapping;
   for (auto _ : state) {
     for (ChunkRun& run : runs) run = {Chunk{choices.next()}, 1};
-    tree.tree().warm(runs);
-    for (const ChunkRun& run : runs) {
-      must(tree.tree().lookup(run.start, run.count, mapping));
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      if (i % ExceptionTree::kWarmAtOnce == 0) tree.tree().warm(std::span(runs).subspan(i));
+      must(tree.tree().lookup(runs[i].start, runs[i].count, mapping));
       if (mapping.count != 1) std::abort();
     }
   }
