@@ -137,6 +137,9 @@ class ExceptionTree {
                                             ShareMask bits, Chunk from) const;
 
   // -- prepare.cc ------------------------------------------------------------------------------
+  // Is there room for an insertion in the leaf of the run's first chunk, and no other is concerned?
+  // Then prepared_ leads there. Status: as of prepare().
+  Result<bool> prepare_in_leaf(ChunkRun run);
   Result<Growth> prepare_below(BlockAddress address, unsigned level, ChunkRun keys, ChunkRun run,
                                Change change);
   Result<Growth> prepare_children(const NodeView& node, ChunkRun keys, ChunkRun run, Change change);
@@ -164,6 +167,8 @@ class ExceptionTree {
   BlockAllocator& allocator_;
   Superblock& superblock_;
   std::function<void(BlockAddress, bool)> watcher_;
+  // The way that prepare() has just gone, for the insert() that follows it.
+  std::optional<Path> prepared_;
   Chunk last_insert_end_;  // tells an ascending load from a random one
 };
 
