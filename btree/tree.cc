@@ -133,37 +133,41 @@ void ExceptionTree::warm(std::span<const ChunkRun> runs) const {
   runs = runs.first(std::min(runs.size(), kWarmAtOnce));
   struct Way {
     Chunk to;
-    BlockAddress block;
     ChunkRun keys;
+    BlockAddress address;
+    const std::byte* block;  // null: not at hand
   };
   std::array<Way, kWarmAtOnce> space;
   const std::span<Way> ways(space.data(), runs.size());
+  const BlockAddress root = superblock_.tree_root;
   for (std::size_t i = 0; i < runs.size(); ++i)
-    ways[i] = {runs[i].start, superblock_.tree_root, kAllKeys};
+    ways[i] = {runs[i].start, kAllKeys, root, cache_.peek(root, BlockKind::node)};
+  // There are few nodes: what the cache knows of them is near. Of leaves there are many.
   for (std::uint32_t level = superblock_.tree_levels; level-- > 1;) {
     for (Way& way : ways) {
-      const std::byte* block = cache_.peek(way.block, BlockKind::node);
-      if (block == nullptr) continue;
-      const NodeView node({block, kBlockSize});
+      if (way.block == nullptr) continue;
+      const NodeView node({way.block, kBlockSize});
       const unsigned index = node.find(way.to);
       way.keys = keys_of_child(node, index, way.keys);
-      way.block = node.child(index);
-      cache_.prefetch_place(way.block);
+      way.address = node.child(index);
+      if (level == 1) {
+        cache_.prefetch_place(way.address);
+      } else {
+        way.block = cache_.peek(way.address, BlockKind::node);
+        if (way.block != nullptr) __builtin_prefetch(way.block + sizeof(BlockHeader));
+      }
     }
-    const BlockKind kind = level == 1 ? BlockKind::leaf : BlockKind::node;
-    for (const Way& way : ways) cache_.prefetch_entry(way.block);
     for (const Way& way : ways)
-      if (const std::byte* block = cache_.peek(way.block, kind))
-        __builtin_prefetch(block + sizeof(BlockHeader));
-    for (const Way& way : ways) {
-      const std::byte* block = cache_.peek(way.block, kind);
-      if (block == nullptr) continue;
-      if (level == 1)
-        LeafView({block, kBlockSize}).prefetch(way.to, way.keys);
-      else
-        NodeView({block, kBlockSize}).prefetch(way.to, way.keys);
-    }
+      if (level > 1 && way.block != nullptr)
+        NodeView({way.block, kBlockSize}).prefetch(way.to, way.keys);
   }
+  for (const Way& way : ways) cache_.prefetch_entry(way.address);
+  for (Way& way : ways) {
+    way.block = cache_.peek(way.address, BlockKind::leaf);
+    if (way.block != nullptr) __builtin_prefetch(way.block + sizeof(BlockHeader));
+  }
+  for (const Way& way : ways)
+    if (way.block != nullptr) LeafView({way.block, kBlockSize}).prefetch(way.to, way.keys);
 }
 
 // Searches the children of a node whose keys these are; a node's masks are enough to pass by.
