@@ -39,7 +39,8 @@ std::byte* BlockPool::take() {
   if (free_.empty()) {
     const bool small = slabs_.size() < kSmallSlabs;
     AlignedBuffer& slab = slabs_.emplace_back(small ? kSmallSlab : AlignedBuffer::kHugePage);
-    for (std::size_t i = slab.size() / kBlockSize; i-- > 0;) free_.push_back(slab.data() + i * kBlockSize);
+    for (std::size_t i = slab.size() / kBlockSize; i-- > 0;)
+      free_.push_back(slab.data() + i * kBlockSize);
     forbid(slab.data(), slab.size());
   }
   std::byte* block = free_.back();
