@@ -84,7 +84,7 @@ def micro(pattern):
     if not os.path.exists(program("csnap_micro")):
         raise RuntimeError("csnap_micro was not built: run tools/install-deps, then cmake again")
     text = output(program("csnap_micro"), "--benchmark_format=json",
-                  f"--benchmark_filter=^({pattern})$")
+                  f"--benchmark_filter=^({pattern})(/iterations:|$)")
     # A fixed number of iterations is part of the name.
     return {one["name"].split("/iterations:")[0]: one
             for one in json.loads(text)["benchmarks"]}
