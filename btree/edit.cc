@@ -65,7 +65,13 @@ void ExceptionTree::insert(ChunkRun run, StoreChunk store, ShareMask mask) {
   const Chunk end = run.end();
   while (run.count > 0) {
     Path path;
-    must(descend(run.start, path));
+    assert(!prepared_ ||
+           (prepared_->keys.start <= run.start && run.end() <= prepared_->keys.end()));
+    if (prepared_)
+      path = *prepared_;
+    else
+      must(descend(run.start, path));
+    prepared_.reset();
     const std::uint64_t part = std::min(end, path.keys.end()) - run.start;
     const std::uint64_t done =
         leaf_insert(must(cache_.edit(path.leaf, BlockKind::leaf)), {run.start, part}, store, mask);
@@ -162,6 +168,7 @@ void ExceptionTree::add_child(const Path& path, unsigned depth, const NodeEntry&
 
 void ExceptionTree::clear(ChunkRun run, ShareMask bits, std::vector<StoreRun>& freed) {
   const std::size_t first = freed.size();
+  prepared_.reset();
   const Chunk end = run.end();
   for (Chunk at = run.start; at < end && superblock_.tree_levels > 0;) {
     Path path;

@@ -13,6 +13,15 @@
 
 namespace csnap {
 
+// Where among n > 0 keys, spread evenly between from and to, this one would be.
+inline int guess_place(unsigned n, std::uint64_t key, std::uint64_t from, std::uint64_t to) {
+  const double part = key <= from ? 0.0
+                      : key >= to
+                          ? 1.0
+                          : static_cast<double>(key - from) / static_cast<double>(to - from);
+  return std::min(static_cast<int>(part * n), static_cast<int>(n) - 1);
+}
+
 // First i in [0, n) with key_at(i) >= key, or n. The keys are expected between from and to.
 template <class KeyAt>
 unsigned first_not_below(unsigned n, std::uint64_t key, std::uint64_t from, std::uint64_t to,
@@ -20,11 +29,7 @@ unsigned first_not_below(unsigned n, std::uint64_t key, std::uint64_t from, std:
   if (n == 0) return 0;
   // Everything up to low is below the key, everything from high on is not.
   int low = -1, high = static_cast<int>(n);
-  const double part = key <= from ? 0.0
-                      : key >= to
-                          ? 1.0
-                          : static_cast<double>(key - from) / static_cast<double>(to - from);
-  const int guess = std::min(static_cast<int>(part * n), high - 1);
+  const int guess = guess_place(n, key, from, to);
   int step = 4;
   if (key_at(static_cast<unsigned>(guess)) < key) {
     low = guess;
@@ -39,10 +44,10 @@ unsigned first_not_below(unsigned n, std::uint64_t key, std::uint64_t from, std:
   }
   while (high - low > 1) {
     const int middle = low + (high - low) / 2;
-    if (key_at(static_cast<unsigned>(middle)) < key)
-      low = middle;
-    else
-      high = middle;
+    // Chosen, not branched to: which way it goes cannot be foretold.
+    const bool below = key_at(static_cast<unsigned>(middle)) < key;
+    low = below ? middle : low;
+    high = below ? high : middle;
   }
   return static_cast<unsigned>(high);
 }

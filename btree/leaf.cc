@@ -31,6 +31,17 @@ unsigned LeafView::find(Chunk key, ChunkRun keys) const {
   return segment_near(lower_bound(key, keys), key);
 }
 
+void LeafView::prefetch(Chunk key, ChunkRun keys) const {
+  const std::byte* guess =
+      at(entries() == 0 ? 0
+                        : static_cast<unsigned>(guess_place(entries(), key.value, keys.start.value,
+                                                            keys.end().value)));
+  // It may be wrong by a few entries.
+  for (const int off : {-64, 0, 64}) __builtin_prefetch(guess + off);
+  __builtin_prefetch(at(entries()) - 1);             // the last entry: is the leaf in its place?
+  __builtin_prefetch(payload_ + kBlockPayload - 1);  // the dictionary
+}
+
 unsigned LeafView::segment_near(unsigned i, Chunk key) const {
   if (i == 0 || (i < entries() && chunk(i) == key)) return i;
   return end(i - 1) > key ? segment_begin(i - 1) : i;

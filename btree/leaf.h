@@ -58,6 +58,8 @@ class LeafView {
   unsigned find(Chunk key) const;
   // The same, faster when the block is not in the processor's cache: keys is the leaf's range.
   unsigned find(Chunk key, ChunkRun keys) const;
+  // Asks the processor for what find() will read. Its head should be there already.
+  void prefetch(Chunk key, ChunkRun keys) const;
   // First entry whose chunk is not below key.
   unsigned lower_bound(Chunk key) const;
   // First entry after, and first entry of, the segment that entry i belongs to.

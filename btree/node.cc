@@ -40,6 +40,13 @@ unsigned NodeView::find(Chunk wanted) const {
   return above == 0 ? 0 : above - 1;
 }
 
+void NodeView::prefetch(Chunk wanted, ChunkRun keys) const {
+  const unsigned n = entries();
+  const int guess = guess_place(n, wanted.value, keys.start.value, keys.end().value);
+  __builtin_prefetch(at(static_cast<unsigned>(guess)));
+  __builtin_prefetch(at(n - 1));
+}
+
 ShareMask NodeView::mask_union() const {
   ShareMask all = 0;
   for (unsigned i = 0, n = entries(); i < n; ++i) all |= mask(i);

@@ -40,6 +40,8 @@ class NodeView {
 
   // The entry whose child is responsible for the key. REQUIRES: there are entries.
   unsigned find(Chunk key) const;
+  // Asks the processor for what find() will read. Its head should be there already.
+  void prefetch(Chunk key, ChunkRun keys) const;
   ShareMask mask_union() const;
 
  private:

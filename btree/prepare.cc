@@ -106,6 +106,12 @@ Status ExceptionTree::prepare(ChunkRun run, Change change) {
   if (run.start.value >= kMaxChunks || run.count > kMaxChunks - run.start.value)
     return Status(Code::out_of_range, "no such chunks");
   CSNAP_TRY(check_levels());
+  prepared_.reset();
+  if (change == Change::insert && superblock_.tree_levels > 0) {
+    const auto fits = prepare_in_leaf(run);
+    if (!fits.ok()) return fits.status();
+    if (*fits) return Status();
+  }
   std::uint64_t blocks = 0;
   if (superblock_.tree_levels == 0) {
     if (!inserts(run, change)) return Status();
@@ -121,6 +127,16 @@ Status ExceptionTree::prepare(ChunkRun run, Change change) {
       blocks += blocks_after_merges(growth->splits, growth->entries, levels);
   }
   return blocks > 0 ? allocator_.ensure(blocks) : Status();
+}
+
+Result<bool> ExceptionTree::prepare_in_leaf(ChunkRun run) {
+  Path path;
+  const auto leaf = descend(run.start, path);
+  if (!leaf.ok()) return leaf.status();
+  if (run.end() > path.keys.end() || splits_of_leaf(*leaf, shape_of(*leaf, run), true, false) > 0)
+    return false;
+  prepared_ = path;
+  return true;
 }
 
 Result<ExceptionTree::Growth> ExceptionTree::prepare_below(BlockAddress address, unsigned level,

@@ -126,6 +126,50 @@ Status ExceptionTree::lookup(Chunk from, std::uint64_t limit, Mapping& out) cons
   return Status();
 }
 
+// Nothing that blocks say of their place is relied upon here: a wrong way is as long as a right
+// one.
+void ExceptionTree::warm(std::span<const ChunkRun> runs) const {
+  if (runs.size() < 2 || superblock_.tree_levels > kMaxTreeLevels) return;
+  runs = runs.first(std::min(runs.size(), kWarmAtOnce));
+  struct Way {
+    Chunk to;
+    ChunkRun keys;
+    BlockAddress address;
+    const std::byte* block;  // null: not at hand
+  };
+  std::array<Way, kWarmAtOnce> space;
+  const std::span<Way> ways(space.data(), runs.size());
+  const BlockAddress root = superblock_.tree_root;
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    ways[i] = {runs[i].start, kAllKeys, root, cache_.peek(root, BlockKind::node)};
+  // There are few nodes: what the cache knows of them is near. Of leaves there are many.
+  for (std::uint32_t level = superblock_.tree_levels; level-- > 1;) {
+    for (Way& way : ways) {
+      if (way.block == nullptr) continue;
+      const NodeView node({way.block, kBlockSize});
+      const unsigned index = node.find(way.to);
+      way.keys = keys_of_child(node, index, way.keys);
+      way.address = node.child(index);
+      if (level == 1) {
+        cache_.prefetch_place(way.address);
+      } else {
+        way.block = cache_.peek(way.address, BlockKind::node);
+        if (way.block != nullptr) __builtin_prefetch(way.block + sizeof(BlockHeader));
+      }
+    }
+    for (const Way& way : ways)
+      if (level > 1 && way.block != nullptr)
+        NodeView({way.block, kBlockSize}).prefetch(way.to, way.keys);
+  }
+  for (const Way& way : ways) cache_.prefetch_entry(way.address);
+  for (Way& way : ways) {
+    way.block = cache_.peek(way.address, BlockKind::leaf);
+    if (way.block != nullptr) __builtin_prefetch(way.block + sizeof(BlockHeader));
+  }
+  for (const Way& way : ways)
+    if (way.block != nullptr) LeafView({way.block, kBlockSize}).prefetch(way.to, way.keys);
+}
+
 // Searches the children of a node whose keys these are; a node's masks are enough to pass by.
 Result<std::optional<ChunkRun>> ExceptionTree::find_bits(BlockAddress address, unsigned level,
                                                          ChunkRun keys, ShareMask bits,

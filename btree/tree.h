@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "btree/leaf.h"
@@ -56,6 +57,13 @@ class ExceptionTree {
   // The longest run from `from`, at most `limit` (>= 1) chunks, that one Mapping describes.
   // (It may stop short of the longest at the edge of a leaf.)
   Status lookup(Chunk from, std::uint64_t limit, Mapping& out) const;
+
+  // Asks the processor for the blocks that lead to these runs (the first kWarmAtOnce of them: more
+  // would drive one another out), all at the same time, so that whatever is then asked of the runs,
+  // or done to them, one after another, does not wait for memory each time. A hint: what is not in
+  // the block cache is passed over.
+  static constexpr std::size_t kWarmAtOnce = 32;
+  void warm(std::span<const ChunkRun> runs) const;
 
   // What is about to happen to a run.
   enum class Change : std::uint8_t {
@@ -129,6 +137,9 @@ class ExceptionTree {
                                             ShareMask bits, Chunk from) const;
 
   // -- prepare.cc ------------------------------------------------------------------------------
+  // Is there room for an insertion in the leaf of the run's first chunk, and no other is concerned?
+  // Then prepared_ leads there. Status: as of prepare().
+  Result<bool> prepare_in_leaf(ChunkRun run);
   Result<Growth> prepare_below(BlockAddress address, unsigned level, ChunkRun keys, ChunkRun run,
                                Change change);
   Result<Growth> prepare_children(const NodeView& node, ChunkRun keys, ChunkRun run, Change change);
@@ -156,6 +167,8 @@ class ExceptionTree {
   BlockAllocator& allocator_;
   Superblock& superblock_;
   std::function<void(BlockAddress, bool)> watcher_;
+  // The way that prepare() has just gone, for the insert() that follows it.
+  std::optional<Path> prepared_;
   Chunk last_insert_end_;  // tells an ascending load from a random one
 };
 

@@ -107,6 +107,7 @@ class OriginWrite : public RangeOp {
 bool grant_at_once(Engine::Impl& engine, std::span<const ChunkRun> ranges) {
   if (engine.barrier->active() || engine.readers_unsettled) return false;
   const ShareMask active = engine.active();
+  if (active != 0) engine.state->tree().warm(ranges);
   Mapping mapping;
   for (const auto& range : ranges) {
     if (!engine.busy.empty() && engine.busy.find(range)) return false;

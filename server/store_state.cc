@@ -59,6 +59,11 @@ Status StoreState::apply(const Record& record, std::vector<StoreRun>& freed) {
 }
 
 Status StoreState::prepare(const std::vector<Record>& records) {
+  std::vector<ChunkRun> added_runs;
+  for (const auto& record : records)
+    if (const auto* added = std::get_if<ExceptionAdded>(&record))
+      added_runs.push_back({added->chunk, added->crcs.size()});
+  tree_.warm(added_runs);
   for (const auto& record : records) {
     if (const auto* added = std::get_if<ExceptionAdded>(&record))
       CSNAP_TRY(prepare_exception(*added));

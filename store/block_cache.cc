@@ -33,6 +33,21 @@ Result<MutableBlock> BlockCache::edit(BlockAddress address, BlockKind kind) {
   return mutable_block(impl_->entries[slot].block);
 }
 
+void BlockCache::prefetch_place(BlockAddress address) const {
+  impl_->table.prefetch(address);
+}
+
+void BlockCache::prefetch_entry(BlockAddress address) const {
+  const std::uint32_t slot = impl_->table.find(address);
+  if (slot != kNoSlot) __builtin_prefetch(&impl_->entries[slot]);
+}
+
+const std::byte* BlockCache::peek(BlockAddress address, BlockKind kind) const {
+  const std::uint32_t slot = impl_->table.find(address);
+  return slot != kNoSlot && impl_->entries[slot].kind == kind ? impl_->entries[slot].block
+                                                              : nullptr;
+}
+
 MutableBlock BlockCache::create(BlockAddress address, BlockKind kind) {
   const MutableBlock block = impl_->replace(address, kind);
   std::memset(block.data(), 0, block.size());

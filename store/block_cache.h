@@ -46,6 +46,12 @@ class BlockCache {
   Result<ConstBlock> read(BlockAddress address, BlockKind kind);
   // As read(), and marks it dirty.
   Result<MutableBlock> edit(BlockAddress address, BlockKind kind);
+  // Hints to the processor about a block that is about to be read: first asks for its place in the
+  // table of addresses, then, once that has come, for what is known of it, then for its content.
+  void prefetch_place(BlockAddress address) const;
+  void prefetch_entry(BlockAddress address) const;
+  // The content, if it is in memory and of this kind, else null. Counts as no use of it.
+  const std::byte* peek(BlockAddress address, BlockKind kind) const;
   // A new block, zero but for its header, dirty. Replaces what was cached under the address.
   MutableBlock create(BlockAddress address, BlockKind kind);
   // Puts a whole block (a checkpoint image found in the journal) in as dirty. REQUIRES: verified.

@@ -37,8 +37,10 @@ BlockPool::~BlockPool() {
 
 std::byte* BlockPool::take() {
   if (free_.empty()) {
-    AlignedBuffer& slab = slabs_.emplace_back(kSlabBlocks * kBlockSize);
-    for (std::size_t i = kSlabBlocks; i-- > 0;) free_.push_back(slab.data() + i * kBlockSize);
+    const bool small = slabs_.size() < kSmallSlabs;
+    AlignedBuffer& slab = slabs_.emplace_back(small ? kSmallSlab : AlignedBuffer::kHugePage);
+    for (std::size_t i = slab.size() / kBlockSize; i-- > 0;)
+      free_.push_back(slab.data() + i * kBlockSize);
     forbid(slab.data(), slab.size());
   }
   std::byte* block = free_.back();

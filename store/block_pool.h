@@ -26,7 +26,9 @@ class BlockPool {
   std::size_t used() const { return used_; }
 
  private:
-  static constexpr std::size_t kSlabBlocks = 64;
+  // Small stores do with little memory; what is large is in huge pages.
+  static constexpr std::size_t kSmallSlab = 64 * kBlockSize;
+  static constexpr std::size_t kSmallSlabs = 8;
   std::vector<AlignedBuffer> slabs_;
   std::vector<std::byte*> free_;
   std::size_t used_ = 0;

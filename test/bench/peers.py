@@ -79,6 +79,17 @@ class Redis(Process):
         return float(text.splitlines()[-1].split(",")[1].strip('"'))
 
 
+def micro(pattern):
+    """Benchmarks of csnap_micro whose names match, by name: what it reports of each."""
+    if not os.path.exists(program("csnap_micro")):
+        raise RuntimeError("csnap_micro was not built: run tools/install-deps, then cmake again")
+    text = output(program("csnap_micro"), "--benchmark_format=json",
+                  f"--benchmark_filter=^({pattern})(/iterations:|$)")
+    # A fixed number of iterations is part of the name.
+    return {one["name"].split("/iterations:")[0]: one
+            for one in json.loads(text)["benchmarks"]}
+
+
 class Csnap:
     """A store, its server on TCP and a Unix socket, and what is measured of it."""
 

@@ -7,7 +7,7 @@ import signal
 import time
 from typing import Callable
 
-from peers import (Csnap, CsnapNbd, QemuNbd, Redis, fio_file, fio_nbd, iops, output)
+from peers import (Csnap, CsnapNbd, QemuNbd, Redis, fio_file, fio_nbd, iops, micro, output)
 
 GIB = 1 << 30
 
@@ -188,6 +188,24 @@ def restart(setting):
         yield pair
 
 
+@contextlib.contextmanager
+def against_lmdb(_, what):
+    """Operations a second of one core, ten million exceptions in memory, 256 known at once."""
+    def pair():
+        both = micro(f"(tree|lmdb)/{what}")
+        return (both["tree/" + what]["items_per_second"],
+                both["lmdb/" + what]["items_per_second"])
+    yield pair
+
+
+@contextlib.contextmanager
+def bytes_per_exception(_, load, counter, limit):
+    """After an insertion of ten million, one by one; all_bytes: with checksums and bitmaps."""
+    def pair():
+        return micro(f"tree/insert/{load}")["tree/insert/" + load][counter], limit
+    yield pair
+
+
 FLUSHED = ("--fsync=1",)
 
 ALL = [
@@ -217,4 +235,17 @@ ALL = [
         lambda s: plain(s, "randread", True)),
     Row("restart after kill -9, first answer", "a limit of 100 ms", "ms", 1.0, restart,
         at_most=True),
+    Row("tree lookups/s vs LMDB", "LMDB, transactions of 256", "/s", 2.0,
+        lambda s: against_lmdb(s, "lookup/random")),
+    Row("batched inserts/s vs LMDB", "LMDB, transactions of 256", "/s", 2.0,
+        lambda s: against_lmdb(s, "insert/random")),
+    Row("batched inserts/s vs LMDB, sequential", "LMDB, transactions of 256", "/s", 2.0,
+        lambda s: against_lmdb(s, "insert/sequential")),
+    *[Row(f"bytes of metadata per exception, {load}{more}", f"a limit of {limit:g}", "bytes", 1.0,
+          lambda s, load=load, counter=counter, limit=limit:
+          bytes_per_exception(s, load, counter, limit), at_most=True)
+      for load, tree in (("random", 24.0), ("sequential", 4.0))
+      # A CRC-32C and a bit in the bitmap, of every exception, come on top.
+      for counter, more, limit in (("tree_bytes", "", tree),
+                                   ("all_bytes", ", with checksums and bitmap", tree + 4.25))],
 ]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks that carry a right checksum and wrong content: never a crash, never a guess.
+#include <array>
 #include <catch2/catch.hpp>
 
 #include "btree/tree.h"
@@ -192,6 +193,8 @@ TEST_CASE("random damage under right checksums never crashes anything") {
       if (ok && ~mapping.shared != 0 && rng() % 2)
         opened.tree.insert(run, StoreChunk{chunk}, ~mapping.shared);
       opened.tree.clear(run, rng(), freed);
+      const std::array hints{run_of(rng() % 21000, 1), run_of(rng() % 21000, 1)};
+      opened.tree.warm(hints);
     }
     static_cast<void>(opened.settle([&] { return opened.tree.next_mapping(Chunk{0}).status(); }));
     static_cast<void>(
