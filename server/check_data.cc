@@ -21,10 +21,7 @@ class DataReader {
         shift_(chunk_shift),
         per_piece_(std::max<std::uint64_t>(1, kPieceBytes >> chunk_shift)),
         pieces_(kPieces) {
-    for (Piece& piece : pieces_) {
-      piece.buffer = AlignedBuffer(per_piece_ << shift_);
-      idle_.push_back(&piece);
-    }
+    for (Piece& piece : pieces_) idle_.push_back(&piece);
   }
 
   void add(StoreChunk chunk, std::uint32_t crc) {
@@ -33,6 +30,8 @@ class DataReader {
       while (idle_.empty()) device_.wait();
       filling_ = idle_.back();
       idle_.pop_back();
+      // A small store needs few.
+      if (filling_->buffer.size() == 0) filling_->buffer = AlignedBuffer(per_piece_ << shift_);
       filling_->run = {chunk, 0};
       filling_->crcs.clear();
     }

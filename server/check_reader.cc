@@ -13,10 +13,7 @@ constexpr std::uint64_t kGap = 8;
 
 BlockReader::BlockReader(Device& device, BlockCache& cache, const Uuid& store)
     : device_(device), cache_(cache), store_(store), pieces_(kPieces) {
-  for (Piece& piece : pieces_) {
-    piece.buffer = AlignedBuffer(kPieceBlocks * kBlockSize);
-    idle_.push_back(&piece);
-  }
+  for (Piece& piece : pieces_) idle_.push_back(&piece);
 }
 
 // need_block when it is not in memory.
@@ -46,6 +43,8 @@ void BlockReader::read_kinds(std::span<const BlockAddress> addresses,
       }
       Piece& piece = *idle_.back();
       idle_.pop_back();
+      // A small store needs few.
+      if (piece.buffer.size() == 0) piece.buffer = AlignedBuffer(kPieceBlocks * kBlockSize);
       piece.first = next;
       piece.end = next + 1;
       while (piece.end < addresses.size() &&

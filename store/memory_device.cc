@@ -20,15 +20,9 @@ MemoryVolume::MemoryVolume(std::string name, std::uint64_t size, std::uint32_t a
 
 std::shared_ptr<MemoryVolume> MemoryVolume::clone() const {
   auto copy = std::make_shared<MemoryVolume>(name_, size_, alignment_);
-  const auto copy_pages = [](const Pages& from, Pages& to) {
-    for (const auto& [index, page] : from) {
-      auto& mine = to[index] = std::make_unique<std::byte[]>(kPage);
-      std::memcpy(mine.get(), page.get(), kPage);
-    }
-  };
   const std::lock_guard lock(mutex_);
-  copy_pages(durable_, copy->durable_);
-  copy_pages(current_, copy->current_);
+  copy->durable_ = durable_;
+  copy->current_ = current_;
   copy->in_flight_ = in_flight_;
   copy->completed_ = completed_;
   copy->next_id_ = next_id_;
@@ -52,7 +46,7 @@ void MemoryVolume::copy_out(std::uint64_t offset, std::span<std::byte> out) cons
     if (found == current_.end())
       std::memset(out.data(), 0, n);
     else
-      std::memcpy(out.data(), found->second.get() + within, n);
+      std::memcpy(out.data(), found->second->data() + within, n);
     out = out.subspan(n);
     offset += n;
   }
@@ -66,14 +60,15 @@ void MemoryVolume::put(Pages& pages, const Pages* below, std::uint64_t offset,
     const std::size_t within = offset % kPage;
     const std::size_t n = std::min(data.size(), kPage - within);
     Page& page = pages[index];
-    if (!page) {
-      page = std::make_unique<std::byte[]>(kPage);
-      if (below != nullptr) {
-        const auto under = below->find(index);
-        if (under != below->end()) std::memcpy(page.get(), under->second.get(), kPage);
-      }
+    if (!page && below != nullptr) {
+      const auto under = below->find(index);
+      if (under != below->end()) page = under->second;
     }
-    std::memcpy(page.get() + within, data.data(), n);
+    if (!page)
+      page = std::make_shared<Page::element_type>();
+    else if (page.use_count() > 1)
+      page = std::make_shared<Page::element_type>(*page);
+    std::memcpy(page->data() + within, data.data(), n);
     data = data.subspan(n);
     offset += n;
   }

@@ -16,6 +16,7 @@
 // Threading: one thread at a time, as every Device.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -46,7 +47,8 @@ class MemoryVolume {
 
   MemoryVolume(std::string name, std::uint64_t size, std::uint32_t alignment = 4096);
   // The same medium at this moment, for a test that crashes a copy and goes on with the
-  // original: content, unflushed writes, counters. No device is open on it.
+  // original: content, unflushed writes, counters. No device is open on it. The two share their
+  // pages until one of them writes: not from two threads.
   std::shared_ptr<MemoryVolume> clone() const;
 
   const std::string& name() const { return name_; }
@@ -81,7 +83,7 @@ class MemoryVolume {
  private:
   friend class MemoryDevice;
   static constexpr std::size_t kPage = 4096;
-  using Page = std::unique_ptr<std::byte[]>;
+  using Page = std::shared_ptr<std::array<std::byte, kPage>>;  // never written while shared
   using Pages = std::unordered_map<std::uint64_t, Page>;
 
   // For MemoryDevice. began: the crash count when the device was opened; nothing happens and the

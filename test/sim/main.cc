@@ -1,89 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // csnap_sim: runs simulated histories (world.h) and says which seed breaks what.
-#include <signal.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <string>
+#include <thread>
 #include <vector>
 
-#include "test/sim/world.h"
+#include "test/sim/history.h"
+#include "test/sim/workers.h"
 
 namespace {
 
 using namespace csnap::sim;
 
 const char* kUsage =
-    "Usage: csnap_sim [--seed N] [--seeds FROM-TO] [--seconds S] [--list FILE] [--coverage] "
-    "[--trace]\n"
+    "Usage: csnap_sim [--seed N] [--seeds FROM-TO] [--seconds S] [--list FILE]\n"
+    "                 [--jobs N] [--coverage] [--trace]\n"
     "\n"
     "Runs histories of a simulated csnap, each made of one number, its seed.\n"
     "  --seed N         this one, twice: the two must be the same event for event\n"
     "  --seeds FROM-TO  these, both ends included\n"
     "  --seconds S      fresh ones for so long, from a number of the clock on, every theme in "
     "turn\n"
+    "  --jobs N         so many of the fresh ones at once: as many as there are cores\n"
     "  --list FILE      those in the file: one a line, # begins a comment\n"
     "  --coverage       print how often each fault struck while each operation was under way;\n"
     "                   fail when one never did, though fresh seeds go on for up to four times S\n"
     "                   as long as that is so\n"
     "  --trace          print what happens\n"
     "Exit code: 0 all was well, 1 something was not, 2 wrong command line.\n";
-
-struct Totals {
-  std::uint64_t histories = 0, operations = 0, crashes = 0, given_up = 0;
-  Coverage coverage;
-};
-
-volatile std::uint64_t current_seed = 0;
-
-// An assertion of the code under test, or a history that never ends.
-void on_signal(int number) {
-  char text[160];
-  const int length =
-      snprintf(text, sizeof(text), "\nseed %llu: %s\nreplay: csnap_sim --seed %llu --trace\n",
-               static_cast<unsigned long long>(current_seed),
-               number == SIGALRM   ? "does not end"
-               : number == SIGABRT ? "an assertion failed"
-                                   : "the program crashed",
-               static_cast<unsigned long long>(current_seed));
-  if (length > 0 && write(STDOUT_FILENO, text, static_cast<std::size_t>(length)) < 0) _exit(3);
-  _exit(1);
-}
-
-bool run_one(std::uint64_t seed, bool trace, bool twice, Totals& totals) {
-  current_seed = seed;
-  std::uint64_t hash = 0;
-  for (int round = 0; round < (twice ? 2 : 1); ++round) {
-    alarm(60);
-    World world(seed, trace && round == 0);
-    world.run();
-    alarm(0);
-    if (!world.violation().empty()) {
-      std::cout << "seed " << seed << ": " << world.violation()
-                << "\nmade of: " << world.profile.to_string() << "\nreplay: csnap_sim --seed "
-                << seed << " --trace\n";
-      return false;
-    }
-    if (round == 1 && hash != world.hash()) {
-      std::cout << "seed " << seed << ": two runs of it differ\n";
-      return false;
-    }
-    hash = world.hash();
-    if (round > 0) continue;
-    ++totals.histories;
-    totals.operations += world.operations();
-    totals.crashes += world.crashes();
-    totals.given_up += world.given_up();
-    totals.coverage.add(world.coverage);
-  }
-  if (twice)
-    std::cout << "seed " << seed << ": trace hash " << std::hex << hash << std::dec << '\n';
-  return true;
-}
 
 bool read_list(const std::string& path, std::vector<std::uint64_t>& seeds) {
   std::ifstream in(path);
@@ -104,12 +51,13 @@ bool read_list(const std::string& path, std::vector<std::uint64_t>& seeds) {
 int main(int argc, char** argv) {
   std::vector<std::uint64_t> seeds;
   double seconds = 0;
+  unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
   bool coverage = false, trace = false, twice = false;
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& option = arguments[i];
-    const bool takes_value =
-        option == "--seed" || option == "--seeds" || option == "--seconds" || option == "--list";
+    const bool takes_value = option == "--seed" || option == "--seeds" || option == "--seconds" ||
+                             option == "--list" || option == "--jobs";
     const std::string value = takes_value && i + 1 < arguments.size() ? arguments[++i] : "";
     if (option == "--help") {
       std::cout << kUsage;
@@ -133,6 +81,8 @@ int main(int argc, char** argv) {
       for (std::uint64_t seed = from; seed <= to; ++seed) seeds.push_back(seed);
     } else if (option == "--seconds") {
       seconds = std::strtod(value.c_str(), nullptr);
+    } else if (option == "--jobs") {
+      jobs = std::max(1u, static_cast<unsigned>(std::strtoul(value.c_str(), nullptr, 10)));
     } else if (option == "--list") {
       if (!read_list(value, seeds)) return 2;
     } else {
@@ -140,12 +90,12 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  for (const int number : {SIGABRT, SIGSEGV, SIGALRM}) signal(number, on_signal);
+  report_signals();
   using Clock = std::chrono::steady_clock;
   const auto began = Clock::now();
   Totals totals;
   bool good = true;
-  for (const std::uint64_t seed : seeds) good &= run_one(seed, trace, twice, totals);
+  for (const std::uint64_t seed : seeds) good &= run_history(seed, trace, twice, totals);
   if (seconds > 0) {
     const auto fresh = static_cast<std::uint64_t>(
         std::chrono::system_clock::now().time_since_epoch().count() / 1000 % 1'000'000'000'000);
@@ -156,8 +106,7 @@ int main(int argc, char** argv) {
       const auto now = Clock::now();
       return now >= until && (!coverage || now >= wait_until || totals.coverage.complete(nullptr));
     };
-    for (std::uint64_t n = 0; good && !enough(); ++n)
-      good = run_one(fresh_seed(fresh, n), trace, false, totals);
+    good = good && run_fresh(fresh, jobs, totals, enough);
   }
   const double took = std::chrono::duration<double>(Clock::now() - began).count();
   std::cout << totals.histories << " histories, " << totals.operations << " operations, "

@@ -40,7 +40,10 @@ Profile::Profile(Random& random, Theme theme, std::optional<Aim> target) {
   if (!target) return;
   aim = target;
   make_possible(aim->fault);
-  if (aim->op == Op::checkpoint) journal_bytes = std::min<std::uint64_t>(journal_bytes, 96u << 12);
+  if (aim->op == Op::checkpoint) {
+    journal_bytes = std::min<std::uint64_t>(journal_bytes, 96u << 12);
+    slow_homes = true;
+  }
 }
 
 // A store with room for so many copied chunks.

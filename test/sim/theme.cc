@@ -33,15 +33,14 @@ std::optional<Aim> aim_of(std::uint64_t seed) {
 }
 
 std::uint64_t fresh_seed(std::uint64_t first, std::uint64_t n) {
-  constexpr Theme kTurns[] = {Theme::none,      Theme::aimed,  Theme::tight, Theme::aimed,
-                              Theme::crowd,     Theme::aimed,  Theme::tight, Theme::aimed,
-                              Theme::returning, Theme::hurried};
-  const std::uint64_t turn = n % std::size(kTurns), round = n / std::size(kTurns);
+  // Every second one is aimed.
+  constexpr Theme kTurns[] = {Theme::none, Theme::tight, Theme::crowd, Theme::returning,
+                              Theme::hurried};
+  const std::uint64_t turn = n / 2 % std::size(kTurns), round = n / (2 * std::size(kTurns));
   std::uint64_t number = static_cast<std::uint64_t>(kTurns[turn]);
   // These take long.
   if (kTurns[turn] == Theme::hurried && round % 2 != 0) number = 0;
-  // Four aims a round.
-  if (kTurns[turn] == Theme::aimed) number += (4 * round + turn / 2) % kAims;
+  if (n % 2 == 0) number = kFirstAim + n / 2 % kAims;
   return ((first + n) & ((1ULL << kThemeShift) - 1)) | number << kThemeShift;
 }
 
