@@ -105,7 +105,8 @@ Status find_block_geometry(DeviceFile& file) {
   return Status();
 }
 
-Status check_size(const DeviceFile& file) {
+Status check_size(DeviceFile& file, bool inspect) {
+  if (inspect) file.size -= file.size % file.alignment;
   if (file.size == 0) return Status(Code::invalid, file.path + ": is empty");
   if (file.size % file.alignment == 0) return Status();
   const std::uint64_t whole = (file.size / file.alignment + 1) * file.alignment;
@@ -123,7 +124,7 @@ DeviceFile::~DeviceFile() {
 }
 
 Result<std::shared_ptr<DeviceFile>> open_device_file(const std::string& path, bool read_only,
-                                                     bool direct) {
+                                                     bool direct, bool inspect) {
   // Looked at first: opening a pipe could block, opening a tape could rewind it.
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return open_error(path, errno, read_only);
@@ -147,7 +148,7 @@ Result<std::shared_ptr<DeviceFile>> open_device_file(const std::string& path, bo
     CSNAP_TRY(find_block_geometry(*file));
   else
     return wrong_type(path, info.st_mode);
-  CSNAP_TRY(check_size(*file));
+  CSNAP_TRY(check_size(*file, inspect));
   return file;
 }
 
