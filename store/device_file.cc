@@ -112,8 +112,8 @@ Status check_size(DeviceFile& file, bool inspect) {
   const std::uint64_t whole = (file.size / file.alignment + 1) * file.alignment;
   return Status(Code::invalid, file.path + ": its size of " + std::to_string(file.size) +
                                    " bytes is not a multiple of " + std::to_string(file.alignment) +
-                                   "; make it larger: truncate -s " + std::to_string(whole) + " " +
-                                   file.path);
+                                   "; if nothing of it is missing, make it larger: truncate -s " +
+                                   std::to_string(whole) + " " + file.path);
 }
 
 }  // namespace

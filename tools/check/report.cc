@@ -165,8 +165,8 @@ std::string repair_report_text(const CheckToolOptions& options, const RepairOutc
     text += check_report_text(options, report.before);
     if (options.to.empty() && report.before.counts.commits > 0 && !report.before.damaged())
       text += options.store + ": nothing was changed; " +
-              number(report.before.counts.commits, "commit", "commits") +
-              " of the journal " + "will be replayed by the next server\n";
+              number(report.before.counts.commits, "commit", "commits") + " of the journal " +
+              "will be replayed by the next server\n";
     return text + copy;
   }
   for (const Finding& finding : report.before.findings)

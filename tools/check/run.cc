@@ -165,7 +165,8 @@ Result<RepairOutcome> run_repair(const CheckToolOptions& options) {
   if (devices.status().code() != Code::invalid) return devices.status();
   // A file that was cut off within a sector cannot be written to. It can be looked at.
   const auto look = run_check(options);
-  if (!look.ok() || look->complete) return devices.status();
+  if (!look.ok()) return look.status();
+  if (look->complete) return devices.status();
   outcome.report.before = outcome.report.after = *look;
   return outcome;
 }

@@ -28,7 +28,7 @@ namespace {
 constexpr std::uint64_t kBlocksLookedAt = 1024;
 
 Status refused(const std::string& path, const std::string& why) {
-  return Status(Code::invalid, path + " " + why + "; nothing was written: name another file");
+  return Status(Code::invalid, path + " " + why + "; it stays as it is: name another file");
 }
 
 bool same_file(const struct stat& a, const struct stat& b) {
@@ -129,7 +129,7 @@ Status OutputPlace::look(const OutputRules& rules) {
   auto lock = lock_device(path_);
   if (!lock.ok())
     return Status(lock.status().code(),
-                  lock.status().message() + "; nothing was written: name another file");
+                  lock.status().message() + "; it stays as it is: name another file");
   lock_ = std::move(*lock);
   return {};
 }
