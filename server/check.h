@@ -54,6 +54,9 @@ struct LostRange {
   std::vector<std::string> snapshots;  // names; those being deleted are left out
 };
 
+// "chunk 7", "chunks 7 to 9".
+std::string to_string(const ChunkRun& chunks);
+
 struct Finding {
   CheckArea area = CheckArea::tree;
   Severity severity = Severity::damage;

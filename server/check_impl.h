@@ -44,6 +44,7 @@ class StoreCheck {
   StoreState& state() { return *state_; }
 
  private:
+  bool has_data() const { return options_.has_data && !on_disk_.is_copy(); }
   // check_superblocks.cc. Both: false when there is no going on; the findings say why.
   Result<bool> look_at_superblocks();
   Result<bool> look_at_devices();

@@ -15,14 +15,14 @@ std::string number(std::uint64_t n, const char* one, const char* many) {
 
 Result<bool> StoreCheck::open_state() {
   progress("journal", 0, 1);
-  CSNAP_ASSIGN(Recovery recovery, Recovery::survey(store_, metadata_, on_disk_, options_.has_data));
+  CSNAP_ASSIGN(Recovery recovery, Recovery::survey(store_, metadata_, on_disk_, has_data()));
   while (const auto& damage = recovery.damage()) {
     later_ = read_later_commits(metadata_, on_disk_, *damage, recovery.last_epoch());
     report_journal(*damage, later_);
     journal_damaged_ = !later_.checkpoint;
     if (journal_damaged_) break;
     on_disk_ = *later_.checkpoint;
-    CSNAP_ASSIGN(recovery, Recovery::survey(store_, metadata_, on_disk_, options_.has_data));
+    CSNAP_ASSIGN(recovery, Recovery::survey(store_, metadata_, on_disk_, has_data()));
   }
   if (!recovery.data_unread().ok())
     add(CheckArea::data, Severity::damage, {},
@@ -44,7 +44,7 @@ Result<bool> StoreCheck::open_state() {
 // A record met damage. So the state of the checkpoint is looked at as it is, mended in memory, and
 // the journal replayed into that.
 Result<bool> StoreCheck::replay_mended() {
-  CSNAP_ASSIGN(Recovery recovery, Recovery::survey(store_, metadata_, on_disk_, options_.has_data));
+  CSNAP_ASSIGN(Recovery recovery, Recovery::survey(store_, metadata_, on_disk_, has_data()));
   std::vector<TableFault> faults;
   CSNAP_TRY(recovery.load(options_.cache_bytes, &faults));
   state_ = &recovery.state();

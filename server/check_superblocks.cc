@@ -19,6 +19,14 @@ Result<bool> StoreCheck::look_at_superblocks() {
   }
   on_disk_ = *found;
   report_.superblock = on_disk_;
+  if (on_disk_.is_copy()) {
+    if (options_.data)
+      return Status(Code::invalid, metadata_.name() +
+                                       " is a copy of metadata, made by csnap-check --to; it has "
+                                       "no data to be compared");
+    add(CheckArea::superblock, Severity::note, {},
+        "this is a copy of a store's metadata, without its data");
+  }
   std::array<std::optional<Superblock>, 2> copies;
   for (const BlockAddress address : {kSuperblockA, kSuperblockB}) {
     auto& copy = copies[address == kSuperblockB];

@@ -18,16 +18,14 @@ void add_run(std::vector<std::pair<ChunkRun, ShareMask>>& runs, ChunkRun run, Sh
 
 }  // namespace
 
-bool Mended::anything() const {
-  return blocks_cut + exceptions_cleared + bitmap_blocks + checksum_blocks + blocks_reclaimed > 0 ||
-         !recovered.empty() || !lost.empty();
-}
-
 void Mended::add(const Mended& more) {
   blocks_cut += more.blocks_cut;
   leaves_saved += more.leaves_saved;
   exceptions_saved += more.exceptions_saved;
   exceptions_cleared += more.exceptions_cleared;
+  chunks_rotten += more.chunks_rotten;
+  masks_corrected += more.masks_corrected;
+  bits_cleared += more.bits_cleared;
   bitmap_blocks += more.bitmap_blocks;
   checksum_blocks += more.checksum_blocks;
   blocks_reclaimed += more.blocks_reclaimed;
@@ -51,6 +49,7 @@ Status Mender::mend(Wounds& wounds) {
   CSNAP_TRY(mend_bitmaps(tree, !orphans));
   if (orphans) CSNAP_TRY(salvage(tree, wounds.snapshot_table));
   CSNAP_TRY(drop_exceptions(tree));
+  done_.bits_cleared += tree.leftover.entries + (tree.foreign.bits ? tree.foreign.entries : 0);
   if (tree.foreign.bits) CSNAP_TRY(clear_bits(tree.foreign.bits, Chunk(kMaxChunks)));
   for (const Snapshot& snapshot : std::as_const(state_).snapshots().all())
     if (tree.leftover.bits & mask_of_bit(snapshot.bit))
@@ -117,6 +116,7 @@ Status Mender::cut(const BadBlock& bad) {
 }
 
 Status Mender::correct_mask(const WrongMask& wrong) {
+  ++done_.masks_corrected;
   return edit([&]() -> Status {
     if (state_.superblock().tree_levels <= wrong.level + 1) return {};
     CSNAP_ASSIGN(const Way way, way_to(wrong.ref.keys.start, wrong.level + 1));
@@ -185,7 +185,6 @@ Status Mender::make_way(const ExceptionAdded& record, bool name_bits) {
 
 // Takes bits out of all exceptions below `end`.
 Status Mender::clear_bits(ShareMask bits, Chunk end) {
-  ++done_.exceptions_cleared;
   for (Chunk at(0); at < end;) {
     std::optional<ChunkRun> leaf;
     if (const Status status = edit([&]() -> Status {
@@ -208,7 +207,10 @@ Status Mender::clear_bits(ShareMask bits, Chunk end) {
 // Exceptions that cannot be right go; what they were for is lost.
 Status Mender::drop_exceptions(const TreeFacts& tree) {
   for (const BadException& bad : tree.exceptions_bad) {
-    ++done_.exceptions_cleared;
+    if (bad.why == BadException::Why::bad_data)
+      done_.chunks_rotten += bad.chunks.count;
+    else
+      ++done_.exceptions_cleared;
     CSNAP_TRY(clear(bad.chunks, bad.mask));
     CSNAP_TRY(lose(bad.chunks, bad.mask));
   }

@@ -27,6 +27,7 @@ Result<std::unique_ptr<OfflineStore>> OfflineStore::open(Device& store, Device* 
 Result<std::unique_ptr<OfflineStore>> OfflineStore::adopt(Device& store, Device* metadata,
                                                           Recovered recovered,
                                                           const std::string& holder) {
+  CSNAP_TRY(refuse_copy(recovered.on_disk, metadata ? *metadata : store));
   std::unique_ptr<OfflineStore> self(
       new OfflineStore(store, metadata ? *metadata : store, std::move(recovered)));
   CSNAP_ASSIGN(self->journal_, take_over(store, self->metadata_, self->recovered_, holder, true));

@@ -68,11 +68,24 @@ Status neither(const Device& device, const Copy& a, const Copy& b) {
   return Status(Code::corrupt, text);
 }
 
+// A device that is too small for both copies.
+Status read_cut_off(Device& device) {
+  if (device.size() >= (kSuperblockA.value + 1) * kBlockSize) {
+    const Copy a = read_copy(device, kSuperblockA);
+    if (a.superblock.ok())
+      return Status(Code::corrupt,
+                    device.name() + " has " + std::to_string(device.size()) +
+                        " bytes, but the store on it was made for " +
+                        std::to_string(a.superblock->metadata_space().blocks * kBlockSize) +
+                        ": its end is missing");
+  }
+  return Status(Code::not_found, device.name() + " holds no csnap store: it is too small");
+}
+
 }  // namespace
 
 Result<Superblock> read_superblock(Device& metadata) {
-  if (metadata.size() < (kSuperblockB.value + 1) * kBlockSize)
-    return Status(Code::not_found, metadata.name() + " holds no csnap store: it is too small");
+  if (metadata.size() < (kSuperblockB.value + 1) * kBlockSize) return read_cut_off(metadata);
   Copy a = read_copy(metadata, kSuperblockA);
   Copy b = read_copy(metadata, kSuperblockB);
   // One copy of a newer build means that a newer build has changed the store: the other copy,
@@ -88,6 +101,16 @@ Result<Superblock> read_superblock(Device& metadata) {
                   metadata.name() + ": the two superblocks are of different stores, " +
                       a.superblock->uuid.to_string() + " and " + b.superblock->uuid.to_string());
   return newer(*b.superblock, *a.superblock) ? std::move(b.superblock) : std::move(a.superblock);
+}
+
+Status refuse_copy(const Superblock& superblock, const Device& device) {
+  if (!superblock.is_copy()) return {};
+  const std::string& name = device.name();
+  return Status(Code::invalid,
+                name + " is a copy of the metadata of store " + superblock.uuid.to_string() +
+                    ", made by csnap-check --to, and has none of its data; it is put back with: "
+                    "csnap-dump " +
+                    name + " | csnap-restore --force STORE");
 }
 
 Status check_superblock_copies(Device& metadata) {
@@ -141,7 +164,8 @@ Status check_devices(const Superblock& superblock, Device& store, Device* metada
     if (device.size() / kBlockSize >= space.blocks) return {};
     return Status(Code::corrupt, device.name() + " has " + std::to_string(device.size()) +
                                      " bytes, but the store on it was made for " +
-                                     std::to_string(space.blocks * kBlockSize));
+                                     std::to_string(space.blocks * kBlockSize) +
+                                     ": its end is missing");
   };
   CSNAP_TRY(check_size(store, superblock.data));
   if (!metadata) return {};

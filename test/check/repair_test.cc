@@ -20,6 +20,15 @@ std::string text_of(const RepairReport& report) {
   return text;
 }
 
+bool says_what_was_done(const RepairReport& report) {
+  const Mended& done = report.done;
+  return !report.deeds.empty() || !done.recovered.empty() || !report.lost.empty() ||
+         done.blocks_cut + done.exceptions_cleared + done.chunks_rotten + done.masks_corrected +
+                 done.bits_cleared + done.bitmap_blocks + done.checksum_blocks +
+                 done.blocks_reclaimed >
+             0;
+}
+
 // Repairs, and checks all that holds whatever the damage was. Returns how many chunks are lost,
 // over all snapshots.
 std::size_t repair_and_read(CheckRig& rig, bool data = false) {
@@ -28,6 +37,7 @@ std::size_t repair_and_read(CheckRig& rig, bool data = false) {
   INFO(text_of(*report));
   CHECK(report->before.damaged());
   CHECK(report->changed);
+  CHECK(says_what_was_done(*report));
   CHECK_FALSE(report->after.damaged());
   CHECK(report->after.number_of(Severity::leak) == 0);
   const auto again = rig.repair(data);
@@ -219,6 +229,39 @@ TEST_CASE("A whole checkpoint behind the damage of a journal saves everything") 
   CHECK(mentions(report, "nothing is lost"));
   CHECK(report.number_of(Severity::damage) == 1);
   CHECK(repair_and_read(rig) == 0);
+}
+
+TEST_CASE("A copy of metadata without its data is no store") {
+  const bool separate = GENERATE(false, true);
+  const bool damaged = GENERATE(false, true);
+  RigOptions options = CheckRig::default_options();
+  options.separate_metadata = separate;
+  CheckRig rig(options);
+  rig.open();
+  REQUIRE(rig.create("late").ok());
+  REQUIRE(rig.write_origin_now({Chunk(100), 10}, 55).ok());
+  rig.kill();
+  const std::uint64_t exceptions = rig.check().counts.exceptions;
+  if (damaged) rig.flip(rig.superblock().clients);
+  const auto report = rig.repair(false, true);
+  if (!report.ok()) FAIL(report.status().to_string());
+  INFO(text_of(*report));
+  CHECK(report->changed == damaged);
+  CHECK_FALSE(report->deeds.empty());
+  CHECK_FALSE(report->after.damaged());
+  CHECK(report->after.counts.commits == 0);
+  CHECK(report->after.counts.exceptions == exceptions);
+  CHECK(rig.superblock().is_copy() != separate);
+  if (separate) {
+    CHECK(rig.read_everything().empty());
+    return;
+  }
+  CHECK(rig.try_open().code() == Code::invalid);
+  CHECK(rig.repair().status().code() == Code::invalid);
+  CHECK(mentions(rig.check(), "copy of a store's metadata"));
+  // Nothing in it brings back a superblock without the mark.
+  CHECK(rig.repair(false, true).ok());
+  CHECK(rig.superblock().is_copy());
 }
 
 TEST_CASE("A repair that is cut short by a power failure is finished by the next one") {
