@@ -259,7 +259,8 @@ TEST_CASE("options are read, and nonsense is refused") {
         Arguments{"--chunk-size", "3K", "o", "s"}, Arguments{"--chunk-size", "2M", "o", "s"},
         Arguments{"--size", "0", "o", "s"}, Arguments{"--size", "5000", "o", "s"},
         Arguments{"--size", "big", "o", "s"}, Arguments{"--bogus", "o", "s"},
-        Arguments{"--metadata", "", "o", "s"}, Arguments{"", "s"}})
+        Arguments{"--journal-size", "512K", "o", "s"}, Arguments{"--metadata", "", "o", "s"},
+        Arguments{"", "s"}})
     CHECK(parse_mkstore_options(bad).status().code() == Code::invalid);
   CHECK(parse_mkstore_options({"--help"})->help);
   CHECK_THAT(mkstore_usage(), Catch::Contains("ORIGIN STORE"));
