@@ -126,7 +126,7 @@ class Salvage {
   }
 
   void read_leaves(bool skip_claimed) {
-    constexpr std::size_t kAtOnce = 8192;
+    constexpr std::size_t kAtOnce = 1024;
     constexpr std::array kKinds{BlockKind::leaf, BlockKind::node};
     std::vector<BlockAddress> addresses;
     for (std::uint64_t at = 0, end = unread_.size(); at < end;) {
