@@ -72,7 +72,12 @@ class Mender {
   // mend.cc: the tree
   Result<Way> way_to(Chunk key, unsigned level);
   Status raise_masks(const Way& way, std::size_t depth);
-  Status cut(const BadBlock& bad);
+  Status lower_first_keys(BlockAddress at, unsigned level, Chunk key,
+                          const std::vector<BadBlock>& bad);
+  Status cut(const BadBlock& bad, const std::vector<BadBlock>& others);
+  // False: nothing leads to the bad block any more.
+  Result<bool> replace(const BadBlock& bad, const NodeEntry& by, unsigned level);
+  Status cut_and_correct(const TreeFacts& tree);
   Status correct_mask(const WrongMask& wrong);
   Status lose(ChunkRun run, ShareMask mask);
   Status clear(ChunkRun run, ShareMask mask);

@@ -46,7 +46,6 @@ Status mend(StoreState& state, Device& metadata, Wounds wounds, Mended& done) {
 // What is dirty goes home without a journal.
 Status write_home(Recovered& recovered, Device& metadata, const std::string& holder) {
   StoreState& state = *recovered.state;
-  CSNAP_TRY(state.with_blocks([&] { return state.store_tables(); }));
   Superblock& s = state.superblock();
   s.checkpoint = recovered.head.sequence - 1;
   s.tail = recovered.head;
@@ -56,9 +55,7 @@ Status write_home(Recovered& recovered, Device& metadata, const std::string& hol
   s.repairing = false;
   s.clean = true;
   if (!s.separate_metadata) s.mark_as_copy();
-  for (const BlockAddress block : state.cache().freeze(s.checkpoint))
-    CSNAP_TRY(write_sync(metadata, block.value * kBlockSize, state.cache().frozen_block(block)));
-  state.cache().thaw();
+  CSNAP_TRY(write_homes(state, metadata));
   // The journal ends here: what may follow was not needed, or was left out.
   AlignedBuffer end(kBlockSize);
   CSNAP_TRY(write_sync(metadata, (s.journal + s.tail.block).value * kBlockSize, end.span()));

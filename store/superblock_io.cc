@@ -52,7 +52,28 @@ bool newer(const Superblock& a, const Superblock& b) {
   return age(a) > age(b);
 }
 
-Status neither(const Device& device, const Copy& a, const Copy& b) {
+// Of which store are there other blocks of the fixed areas at the beginning, each where it says
+// that it belongs? Tables are always among them, and in small stores bitmaps and journal. Blocks of
+// the tree do not count: alone they are no store, and are left behind where one was.
+std::optional<Uuid> store_around(Device& device) {
+  constexpr std::uint64_t kAtOnce = 256, kLookAt = 1024;  // blocks: 4 MiB
+  const std::uint64_t end = std::min(kLookAt, device.size() / kBlockSize);
+  AlignedBuffer buffer(kAtOnce * kBlockSize);
+  for (std::uint64_t at = 0; at < end; at += kAtOnce) {
+    const auto piece = buffer.span().first(std::min(kAtOnce, end - at) * kBlockSize);
+    if (!read_sync(device, at * kBlockSize, piece).ok()) continue;
+    for (std::uint64_t i = 0; i < piece.size() / kBlockSize; ++i) {
+      const ConstBlock block = piece.subspan(i * kBlockSize, kBlockSize);
+      if (kind_of(block) == BlockKind::leaf || kind_of(block) == BlockKind::node) continue;
+      Uuid uuid;
+      std::memcpy(uuid.bytes.data(), view_as<BlockHeader>(block).uuid, uuid.bytes.size());
+      if (check_any_block(block, BlockAddress(at + i), uuid).ok()) return uuid;
+    }
+  }
+  return std::nullopt;
+}
+
+Status neither(Device& device, const Copy& a, const Copy& b) {
   if (a.data_of)
     return Status(Code::invalid, device.name() + " holds the data of store " +
                                      a.data_of->to_string() +
@@ -62,7 +83,15 @@ Status neither(const Device& device, const Copy& a, const Copy& b) {
   const std::string text = device.name() +
                            ": no usable superblock: first copy: " + first.message() +
                            "; second copy: " + second.message();
-  if (!a.ours && !b.ours) return Status(Code::not_found, device.name() + " holds no csnap store");
+  if (!a.ours && !b.ours) {
+    const auto uuid = store_around(device);
+    if (!uuid) return Status(Code::not_found, device.name() + " holds no csnap store");
+    return Status(Code::corrupt, device.name() +
+                                     ": both copies of the superblock were overwritten, but other "
+                                     "blocks of store " +
+                                     uuid->to_string() +
+                                     " are there; csnap-check looks for a copy in the journal");
+  }
   if (first.code() == Code::io_error || second.code() == Code::io_error)
     return Status(Code::io_error, text);
   return Status(Code::corrupt, text);

@@ -16,6 +16,13 @@ std::string verdict(const CheckReport& report) {
   return number(damage, "damage", "damages") + " found";
 }
 
+// What repair does not mend either.
+std::string doubts_of(const CheckReport& report) {
+  std::string text;
+  for (const std::string& doubt : report.doubts) text += "not known: " + doubt + "\n";
+  return text;
+}
+
 std::string contents(const CheckToolOptions& options, const CheckReport& report) {
   const CheckCounts& counts = report.counts;
   std::string text = number(counts.snapshots, "snapshot", "snapshots") + ", " +
@@ -76,6 +83,7 @@ std::string check_report_text(const CheckToolOptions& options, const CheckReport
   std::string text;
   for (const Finding& finding : report.findings)
     text += std::string(severity_name(finding.severity)) + ": " + to_string(finding) + "\n";
+  text += doubts_of(report);
   if (report.complete) text += options.store + ": " + contents(options, report) + "\n";
   text += options.store + ": " + verdict(report) +
           (report.complete ? "" : "; the rest could not be looked at") + "\n";
@@ -95,6 +103,7 @@ boost::json::object json_of(const CheckToolOptions& options, const CheckReport& 
   boost::json::array findings;
   for (const Finding& finding : report.findings) findings.push_back(to_json(finding));
   out["findings"] = std::move(findings);
+  out["not_known"] = to_json(report.doubts);
   out["counts"] = to_json(report.counts);
   return out;
 }
@@ -174,7 +183,11 @@ std::string repair_report_text(const CheckToolOptions& options, const RepairOutc
   for (const std::string& deed : deeds(report)) text += "repaired: " + deed + "\n";
   for (const LostRange& lost : report.lost) text += "marked as lost: " + text_of(lost) + "\n";
   text += report.after.damaged() ? "After the repair:\n" : "";
-  return text + check_report_text(options, report.after) + copy;
+  text += doubts_of(report.before) + check_report_text(options, report.after);
+  if (!report.before.doubts.empty() && !report.after.damaged())
+    text += options.store + ": the metadata is sound again, but not all that snapshots held is " +
+            "known; see above\n";
+  return text + copy;
 }
 
 std::string repair_report_json(const CheckToolOptions& options, const RepairOutcome& outcome) {
