@@ -28,7 +28,7 @@
 namespace csnap {
 
 using ClientKey = std::uint64_t;  // of an open client within one Engine; never reused
-using ReadId = std::uint64_t;     // of an unfinished snapshot read; unique within its client
+using ReadId = std::uint64_t;     // of an unfinished snapshot read; never used again
 
 // Where one run of a snapshot read lies.
 struct ReadPiece {

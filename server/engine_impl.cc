@@ -36,6 +36,7 @@ void Engine::Impl::start(std::unique_ptr<StoreState> the_state,
   deleter = std::make_unique<Deleter>(*this);
   for (const auto& entry : state->clients().all()) absent[entry.id] = entry.volume;
   recount_unsettled();
+  first_read = next_read = (state->superblock().epoch.value << 32) + 1;
   if (!freed.empty()) keep_freed(std::move(freed));
 }
 
