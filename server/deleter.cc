@@ -51,8 +51,7 @@ void Deleter::stop(const Status& why) {
 bool Deleter::step_one(const Snapshot& snapshot) {
   if (in_flight_ >= kStepsInFlight) return false;
   if (engine_.committer->queued() > 2 * kStepsInFlight) return false;
-  held_back_ = engine_.state->data().held_runs() > engine_.options.max_held_runs;
-  if (held_back_) return false;
+  if (engine_.holds_too_much()) return false;
   // The last leaf's range goes on for ever; that of its step ends with the volume.
   const Chunk volume_end(engine_.state->superblock().origin_chunks());
   Result<std::optional<ChunkRun>> leaf = std::optional<ChunkRun>();

@@ -105,7 +105,7 @@ bool Engine::Impl::checkpoint_frees() const {
 void Engine::Impl::release_freed() {
   if (!checkpoint_frees())
     later(std::exchange(space_waiters, {}));
-  else if (!space_waiters.empty() || deleter->held_back() || (deleter->idle() && committer->idle()))
+  else if (!space_waiters.empty() || holds_too_much() || (deleter->idle() && committer->idle()))
     committer->request_checkpoint();
   // A session from before the restart may be reading what it was told of then.
   if (readers_unsettled) return;

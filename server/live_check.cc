@@ -4,17 +4,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/check.h"
+
 namespace csnap {
 namespace {
 
 std::string name_of(BlockKind kind, BlockAddress block) {
   return std::string(kind_name(kind)) + " block " + std::to_string(block.value);
-}
-
-std::string range(ChunkRun run) {
-  const std::string first = std::to_string(run.start.value);
-  if (run.count == 1) return "chunk " + first;
-  return "chunks " + first + " to " + std::to_string(run.end().value - 1);
 }
 
 }  // namespace
@@ -258,13 +254,14 @@ Status LiveCheck::visit_leaf(ConstBlock block, Wants& wants) {
 Status LiveCheck::visit_entry(const LeafEntry& e, Wants& wants) {
   const Superblock& s = state_.superblock();
   const ChunkRun run{e.chunk, e.length};
-  if (e.mask & ~allowed_()) damage(range(run) + ": shared with a snapshot that is not there", run);
+  if (e.mask & ~allowed_())
+    damage(to_string(run) + ": shared with a snapshot that is not there", run);
   if (is_lost(e.store)) {
     counters_.lost += e.length;
     return {};
   }
   if (e.store < s.first_chunk() || (e.store + e.length).value > s.store_chunks()) {
-    damage(range(run) + ": lie outside the store", run, e.mask);
+    damage(to_string(run) + ": lie outside the store", run, e.mask);
     return {};
   }
   for (std::uint32_t c = 0; c < e.length; ++c) {

@@ -2,12 +2,13 @@
 #include "test/sim/options.h"
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <charconv>
 #include <fstream>
 #include <functional>
 #include <sstream>
 #include <thread>
+
+#include "tools/common/command_line.h"
 
 namespace csnap::sim {
 namespace {
@@ -90,16 +91,7 @@ std::string sim_usage() {
 
 Result<SimOptions> parse_sim_options(const std::vector<std::string>& arguments) {
   SimOptions options;
-  po::variables_map values;
-  try {
-    const auto style =
-        po::command_line_style::default_style ^ po::command_line_style::allow_guessing;
-    const auto all = described();
-    po::store(po::command_line_parser(arguments).options(all).style(style).positional({}).run(),
-              values);
-  } catch (const po::error& error) {
-    return Status(Code::invalid, error.what());
-  }
+  CSNAP_ASSIGN(const po::variables_map values, parse_words(arguments, described()));
   options.help = values.count("help") != 0;
   options.coverage = values.count("coverage") != 0;
   options.trace = values.count("trace") != 0;

@@ -2,11 +2,11 @@
 #include "tools/admin/options.h"
 
 #include <array>
-#include <boost/program_options.hpp>
 #include <sstream>
 #include <utility>
 
 #include "proto/address.h"
+#include "tools/common/command_line.h"
 
 namespace csnap {
 namespace {
@@ -91,23 +91,13 @@ std::string admin_usage() {
 
 Result<AdminCommandLine> parse_admin_command_line(const std::vector<std::string>& arguments) {
   AdminCommandLine options;
-  po::variables_map values;
-  try {
-    po::options_description hidden;
-    hidden.add_options()("words", po::value<std::vector<std::string>>());
-    po::options_description all;
-    all.add(options_description()).add(hidden);
-    po::positional_options_description positional;
-    positional.add("words", -1);
-    // No guessing: --for is not --force.
-    const auto style =
-        po::command_line_style::default_style ^ po::command_line_style::allow_guessing;
-    po::store(
-        po::command_line_parser(arguments).options(all).style(style).positional(positional).run(),
-        values);
-  } catch (const po::error& error) {
-    return usage_error(error.what());
-  }
+  po::options_description hidden;
+  hidden.add_options()("words", po::value<std::vector<std::string>>());
+  po::options_description all;
+  all.add(options_description()).add(hidden);
+  po::positional_options_description positional;
+  positional.add("words", -1);
+  CSNAP_ASSIGN(const po::variables_map values, parse_words(arguments, all, positional));
   options.help = values.count("help") != 0;
   options.version = values.count("version") != 0;
   if (options.help || options.version) return options;

@@ -2,9 +2,10 @@
 #include "tools/bench/options.h"
 
 #include <algorithm>
-#include <boost/program_options.hpp>
 #include <charconv>
 #include <sstream>
+
+#include "tools/common/command_line.h"
 
 namespace csnap {
 namespace {
@@ -116,12 +117,7 @@ std::string bench_usage() {
 
 Result<BenchOptions> parse_bench_options(const std::vector<std::string>& arguments) {
   BenchOptions out;
-  po::variables_map values;
-  try {
-    po::store(po::command_line_parser(arguments).options(visible()).positional({}).run(), values);
-  } catch (const po::error& error) {
-    return Status(Code::invalid, error.what());
-  }
+  CSNAP_ASSIGN(const po::variables_map values, parse_words(arguments, visible()));
   out.help = values.count("help") != 0;
   out.version = !out.help && values.count("version") != 0;
   if (out.help || out.version) return out;

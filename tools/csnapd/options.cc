@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/csnapd/options.h"
 
-#include <boost/program_options.hpp>
 #include <fstream>
 #include <sstream>
 
+#include "tools/common/command_line.h"
 #include "tools/common/size.h"
 
 namespace csnap {
@@ -130,18 +130,9 @@ std::string csnapd_usage() {
 
 Result<CsnapdOptions> parse_csnapd_options(const std::vector<std::string>& arguments) {
   CsnapdOptions options;
-  po::variables_map values;
-  try {
-    po::options_description all;
-    all.add(settings()).add(commands());
-    // No positional arguments, and no guessing: --sto is not --store.
-    const auto style =
-        po::command_line_style::default_style ^ po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(arguments).options(all).style(style).positional({}).run(),
-              values);
-  } catch (const po::error& error) {
-    return usage_error(error.what());
-  }
+  po::options_description all;
+  all.add(settings()).add(commands());
+  CSNAP_ASSIGN(po::variables_map values, parse_words(arguments, all));
   options.help = values.count("help") != 0;
   options.version = values.count("version") != 0;
   if (options.help || options.version) return options;

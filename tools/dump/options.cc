@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/dump/options.h"
 
-#include <boost/program_options.hpp>
 #include <sstream>
+
+#include "tools/common/command_line.h"
 
 namespace csnap {
 namespace {
@@ -40,16 +41,11 @@ std::string dump_usage() {
 
 Result<DumpToolOptions> parse_dump_options(const std::vector<std::string>& arguments) {
   DumpToolOptions out;
-  po::variables_map values;
-  try {
-    po::options_description all = visible();
-    all.add_options()(kPositional, po::value<std::vector<std::string>>());
-    po::positional_options_description positional;
-    positional.add(kPositional, -1);
-    po::store(po::command_line_parser(arguments).options(all).positional(positional).run(), values);
-  } catch (const po::error& error) {
-    return Status(Code::invalid, error.what());
-  }
+  po::options_description all = visible();
+  all.add_options()(kPositional, po::value<std::vector<std::string>>());
+  po::positional_options_description positional;
+  positional.add(kPositional, -1);
+  CSNAP_ASSIGN(const po::variables_map values, parse_words(arguments, all, positional));
   out.help = values.count("help") != 0;
   out.version = !out.help && values.count("version") != 0;
   if (out.help || out.version) return out;

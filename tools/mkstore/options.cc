@@ -2,9 +2,9 @@
 #include "tools/mkstore/options.h"
 
 #include <bit>
-#include <boost/program_options.hpp>
 #include <sstream>
 
+#include "tools/common/command_line.h"
 #include "tools/common/size.h"
 
 namespace csnap {
@@ -94,16 +94,10 @@ std::string mkstore_usage() {
 
 Result<MkstoreOptions> parse_mkstore_options(const std::vector<std::string>& arguments) {
   MkstoreOptions out;
-  po::variables_map values;
   std::vector<std::string> paths;
-  try {
-    po::positional_options_description positional;
-    positional.add("origin-path", 1).add("store-path", -1);
-    po::store(po::command_line_parser(arguments).options(all()).positional(positional).run(),
-              values);
-  } catch (const po::error& error) {
-    return Status(Code::invalid, error.what());
-  }
+  po::positional_options_description positional;
+  positional.add("origin-path", 1).add("store-path", -1);
+  CSNAP_ASSIGN(const po::variables_map values, parse_words(arguments, all(), positional));
   out.help = values.count("help") != 0;
   out.version = !out.help && values.count("version") != 0;
   if (out.help || out.version) return out;

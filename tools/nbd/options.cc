@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/nbd/options.h"
 
-#include <boost/program_options.hpp>
 #include <filesystem>
 #include <sstream>
+
+#include "tools/common/command_line.h"
 
 namespace csnap {
 
@@ -77,16 +78,7 @@ std::string nbd_usage() {
 
 Result<NbdOptions> parse_nbd_options(const std::vector<std::string>& arguments) {
   NbdOptions options;
-  po::variables_map values;
-  try {
-    const auto style =
-        po::command_line_style::default_style ^ po::command_line_style::allow_guessing;
-    const auto all = described();
-    po::store(po::command_line_parser(arguments).options(all).style(style).positional({}).run(),
-              values);
-  } catch (const po::error& error) {
-    return Status(Code::invalid, error.what());
-  }
+  CSNAP_ASSIGN(const po::variables_map values, parse_words(arguments, described()));
   options.help = values.count("help") != 0;
   options.version = values.count("version") != 0;
   options.read_only = values.count("read-only") != 0;

@@ -80,19 +80,8 @@ std::uint64_t ascending(std::uint64_t i) {
   return i;
 }
 
-// Made once, for all that measure something of it.
-template <auto chunk_of>
-Lmdb& table_of() {
-  static const auto table = [] {
-    auto made = std::make_unique<Lmdb>();
-    while (made->size() < exceptions) made->insert_batch(chunk_of);
-    return made;
-  }();
-  return *table;
-}
-
 void lookup_random(benchmark::State& state) {
-  Lmdb& table = table_of<random_chunk>();
+  Lmdb& table = full<Lmdb, random_chunk>();
   Choices choices;
   for (auto _ : state) table.lookup_batch(choices);
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kBatch));
@@ -100,7 +89,7 @@ void lookup_random(benchmark::State& state) {
 
 template <auto chunk_of>
 void insert(benchmark::State& state) {
-  Lmdb& table = table_of<chunk_of>();
+  Lmdb& table = full<Lmdb, chunk_of>();
   for (auto _ : state) table.insert_batch(chunk_of);
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kBatch));
 }

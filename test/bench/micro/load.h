@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <random>
 
 namespace csnap::bench {
@@ -38,5 +39,16 @@ class Choices {
   std::mt19937_64 random_{1};
   std::uniform_int_distribution<std::uint64_t> chosen_;
 };
+
+// A table that is full, made once for all that measure something of it.
+template <class Table, auto chunk_of>
+Table& full() {
+  static const auto table = [] {
+    auto made = std::make_unique<Table>();
+    while (made->size() < exceptions) made->insert_batch(chunk_of);
+    return made;
+  }();
+  return *table;
+}
 
 }  // namespace csnap::bench

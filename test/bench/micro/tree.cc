@@ -67,16 +67,6 @@ class Tree {
   std::uint64_t size_ = 0;
 };
 
-// Made once, for all that measure something of it.
-Tree& random_tree() {
-  static const auto tree = [] {
-    auto made = std::make_unique<Tree>();
-    while (made->size() < exceptions) made->insert_batch(random_chunk);
-    return made;
-  }();
-  return *tree;
-}
-
 void report(benchmark::State& state, const Tree& tree) {
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kBatch));
   // Beside the tree: a CRC-32C for each exception's data, and the bit of its chunk and of each
@@ -91,7 +81,7 @@ void report(benchmark::State& state, const Tree& tree) {
 // warm: all of a batch are known before the first is looked up.
 template <bool warm>
 void lookup_random(benchmark::State& state) {
-  const Tree& tree = random_tree();
+  const Tree& tree = full<Tree, random_chunk>();
   Choices choices;
   std::array<ChunkRun, kBatch> runs;
   Mapping mapping;
@@ -107,7 +97,7 @@ void lookup_random(benchmark::State& state) {
 }
 
 void insert_random(benchmark::State& state) {
-  Tree& tree = random_tree();
+  Tree& tree = full<Tree, random_chunk>();
   for (auto _ : state) tree.insert_batch(random_chunk);
   report(state, tree);
 }
