@@ -129,6 +129,15 @@ void Engine::finish_read(ClientKey client, ReadId id) {
   if (ClientState* c = impl_->client(client)) impl_->finish_read(*c, id);
 }
 
+StoreRun Engine::spare_places(ClientKey client, std::uint64_t wanted) {
+  // Of what is free, a small part may lie idle with clients.
+  constexpr std::uint64_t kFreePerSpare = 64;
+  ClientState* c = impl_->client(client);
+  if (!c || c->evicted) return {};
+  const std::uint64_t most = impl_->state->data().free_chunks() / kFreePerSpare;
+  return impl_->take_from_pool(*c, std::min(wanted, most));
+}
+
 void Engine::snapshot_write(ClientKey client, std::vector<ChunkRun> ranges, bool overwrite,
                             WriteDone done) {
   ClientState* c = impl_->client(client);

@@ -171,6 +171,9 @@ class Engine {
   void snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadDone done);
   void finish_read(ClientKey client, ReadId id);
   // overwrite: the caller will write every byte of these chunks.
+  // Up to so many places of the client's pool, in a row, for chunks that it will name to
+  // finish_write() itself; count 0 when there is none at hand or the store is too full for it.
+  StoreRun spare_places(ClientKey client, std::uint64_t wanted);
   void snapshot_write(ClientKey client, std::vector<ChunkRun> ranges, bool overwrite,
                       WriteDone done);
   // ok: durable and visible. stale: (some of) the places are no longer the client's; nothing was
