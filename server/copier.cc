@@ -203,7 +203,8 @@ void Copier::finish(const TransferPtr& t, const Status& status, std::vector<std:
       job.alone = true;
       wanted_.push_back(std::move(job));
     } else {
-      job.done(status.with_context("copying chunks before they change"));
+      job.done(status.with_context(t->verify_only ? "comparing chunks with their checksums"
+                                                  : "copying chunks before they change"));
     }
     at += count;
   }

@@ -94,7 +94,7 @@ void LiveCheck::want(BlockAddress block, BlockKind kind, Wants& wants) {
 
 void LiveCheck::on_disk(BlockAddress block, BlockKind kind, const Status& status) {
   ++counters_.blocks;
-  if (status.ok()) return;
+  if (status.ok() || bad_.contains(block)) return;
   std::string text = name_of(kind, block) + ", as it is on disk: " + status.message();
   const bool in_memory = state_.cache().read(block, kind).ok();
   if (in_memory && (kind == BlockKind::leaf || kind == BlockKind::node))
@@ -108,14 +108,34 @@ void LiveCheck::data_failed(ChunkRun chunk, StoreChunk store, const Status& stat
   if (state_.tree().lookup(chunk.start, 1, mapping).ok())
     for (unsigned i = 0; i < mapping.count; ++i)
       if (mapping.exceptions[i].store == store) mask = mapping.exceptions[i].mask;
-  if (mask != 0) damage("data: " + status.message(), chunk, mask);
+  const auto known = state_.checksums().get(store);
+  if (known.status().code() == Code::need_block)
+    return bad_block(
+        BlockKind::checksums, BlockAddress(known.status().detail()),
+        status.message() + "; the data of the chunks that it is about was not looked at");
+  if (mask == 0) return;  // overwritten meanwhile
+  damage("data: " + (status.code() == Code::corrupt ? "store chunk " + std::to_string(store.value) +
+                                                          " does not have its checksum"
+                                                    : status.message()),
+         chunk, mask);
+}
+
+void LiveCheck::bad_block(BlockKind kind, BlockAddress block, const std::string& why) {
+  if (bad_.insert(block).second) damage(name_of(kind, block) + ": " + why);
+}
+
+Result<std::optional<bool>> LiveCheck::counts_as_used(StoreChunk c) const {
+  const auto used = state_.data().is_used(c);
+  if (used.ok()) return std::optional(*used);
+  const Status& why = used.status();
+  if (why.code() == Code::need_block && !bad_.contains(BlockAddress(why.detail()))) return why;
+  return std::optional<bool>();
 }
 
 void LiveCheck::unreadable(BlockAddress block, const Status& why) {
   if (phase_ != Phase::tree || block != missing_) {
-    damage("block " + std::to_string(block.value) + ": " + why.message());
+    bad_block(BlockKind::bitmap, block, why.message());
     if (phase_ == Phase::bitmaps) ++group_;
-    if (phase_ == Phase::tree) cursor_ = missing_keys_.end();
     return;
   }
   whole_ = false;
@@ -221,8 +241,7 @@ Status LiveCheck::visit_leaf(ConstBlock block, Wants& wants) {
     if (is_lost(e.store) || (e.store + e.length).value > state_.superblock().store_chunks())
       continue;
     for (std::uint32_t c = 0; c < e.length; ++c) {
-      const auto used = state_.data().is_used(e.store + c);
-      if (used.status().code() == Code::need_block) return used.status();
+      CSNAP_TRY(counts_as_used(e.store + c).status());
     }
   }
   if (n > 0 && (leaf.chunk(0) < missing_keys_.start || leaf.end(n - 1) > missing_keys_.end())) {
@@ -248,11 +267,9 @@ Status LiveCheck::visit_entry(const LeafEntry& e, Wants& wants) {
   }
   for (std::uint32_t c = 0; c < e.length; ++c) {
     const StoreChunk store = e.store + c;
-    const auto used = state_.data().is_used(store);
+    CSNAP_ASSIGN(const auto used, counts_as_used(store));
     const std::string where = "store chunk " + std::to_string(store.value);
-    if (!used.ok())
-      damage(where + ": " + used.status().message());
-    else if (!*used)
+    if (used && !*used)
       damage(where + " holds an exception and counts as free", {e.chunk + c, 1}, e.mask);
     if (seen(store))
       damage(where + " holds two exceptions", {e.chunk + c, 1}, e.mask);
@@ -332,7 +349,7 @@ void LiveCheck::finish() {
   };
   compare("exceptions", s.exceptions, seen_count_);
   compare("tree blocks", s.tree_blocks, tree_.size());
-  if (tree_used_ != tree_.size())
+  if (tree_used_ != tree_.size() && bad_.empty())
     damage(std::to_string(tree_.size() - tree_used_) + " tree blocks count as free");
   if (counters_.leaked > 0)
     findings_.push_back({false,

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -85,6 +86,9 @@ class LiveCheck : public StoreWatcher {
   void step_checksums(Wants& wants);
   void finish();
   void damage(std::string what, ChunkRun chunks = {}, ShareMask mask = 0);
+  void bad_block(BlockKind kind, BlockAddress block, const std::string& why);
+  // Does the chunk count as used? Nothing when its bitmap block is bad.
+  Result<std::optional<bool>> counts_as_used(StoreChunk c) const;
 
   bool seen(StoreChunk c) const { return seen_[c.value / 64] >> (c.value % 64) & 1; }
   void see(StoreChunk c);
@@ -108,6 +112,7 @@ class LiveCheck : public StoreWatcher {
   ShareMask missing_mask_ = 0;
   bool whole_ = true;  // no part of the tree was passed over
 
+  std::unordered_set<BlockAddress> bad_;  // of bitmaps and checksums: told once
   std::vector<LiveFinding> findings_;
   Counters counters_;
 };

@@ -165,7 +165,6 @@ Status Recovery::judge_last() {
     data_unread_ = whole.status();
     return {};
   }
-  if (!*whole) out_.head = *last_;
   if (!*whole) needed_ = needed_before_last_;
   return {};
 }

@@ -162,6 +162,24 @@ TEST_CASE("Rotten data is told with its chunk and the snapshots it concerns") {
   CHECK(outcome.findings[0].mask == 1);
 }
 
+TEST_CASE("A damaged bitmap or checksum block is told once, and nothing else because of it") {
+  Rig rig(many_leaves());
+  spread(rig);
+  rig.close();
+  MemoryDevice device(rig.store);
+  const auto superblock = read_superblock(device);
+  REQUIRE(superblock.ok());
+  const bool bitmap = GENERATE(true, false);
+  const BlockAddress bad = bitmap ? superblock->data.bitmap : superblock->checksums;
+  corrupt(*rig.store, bad.value * kBlockSize + 1000);
+  rig.open();
+  const Outcome outcome = check(rig, true);
+  INFO(text(outcome));
+  REQUIRE(outcome.findings.size() == 1);
+  CHECK(outcome.findings[0].what.find("block " + std::to_string(bad.value)) != std::string::npos);
+  CHECK(outcome.counters.exceptions > 1000);
+}
+
 TEST_CASE("A check that nobody asks for any more is given up, and one at a time is made") {
   Rig rig(many_leaves());
   spread(rig);

@@ -50,7 +50,7 @@ MUTATIONS = [
     # -- recovery
     Mutation("last_commit_not_verified", "server/recovery.cc",
              "recovery takes the last commit for whole without looking at its data",
-             "  if (!*whole) out_.head = *last_;", "  if (!*whole && !last_) out_.head = *last_;"),
+             "  if (!*whole) needed_ = needed_before_last_;", "  if (!*whole && !last_) needed_ = needed_before_last_;"),
     Mutation("epoch_not_raised", "server/take_over.cc",
              "a new server keeps the epoch of the one before",
              "raised.epoch = raised.epoch + 1;", "raised.epoch = raised.epoch + 0;"),

@@ -60,6 +60,11 @@ void Profile::prepare(Theme theme, Random& random) {
       chunk_shift = 12;
       origin_chunks = random.between(150, 600);
       old_snapshots = random.between(1, 3);
+      if (random.below(2) == 0) {
+        // With leaves that go when a snapshot does, for data to come there.
+        origin_chunks = random.between(1200, 2400);
+        old_snapshots = 3;
+      }
       metadata_bytes = 0;
       journal_bytes = 2u << 20;  // few checkpoints
       // What is kept for the tree is taken by data when nothing else is left.

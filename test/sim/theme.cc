@@ -34,8 +34,8 @@ std::optional<Aim> aim_of(std::uint64_t seed) {
 
 std::uint64_t fresh_seed(std::uint64_t first, std::uint64_t n) {
   // Every second one is aimed.
-  constexpr Theme kTurns[] = {Theme::none, Theme::tight, Theme::crowd, Theme::returning,
-                              Theme::hurried};
+  constexpr Theme kTurns[] = {Theme::none,  Theme::tight,     Theme::crowd,
+                              Theme::tight, Theme::returning, Theme::hurried};
   const std::uint64_t turn = n / 2 % std::size(kTurns), round = n / (2 * std::size(kTurns));
   std::uint64_t number = static_cast<std::uint64_t>(kTurns[turn]);
   // These take long.

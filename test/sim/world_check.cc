@@ -194,6 +194,21 @@ std::string World::check_unused(const Media& media, StoreRun run) const {
   std::unique_ptr<MemoryDevice> metadata_device;
   if (media.metadata) metadata_device = std::make_unique<MemoryDevice>(media.metadata);
   Device& meta = metadata_device ? static_cast<Device&>(*metadata_device) : store_device;
+  // What the newest whole checkpoint has in use, tree and data, is what replaying begins with.
+  const auto on_disk = read_superblock(meta);
+  if (!on_disk.ok()) return on_disk.status().to_string();
+  auto survey = Recovery::survey(store_device, meta, *on_disk);
+  const Status loaded = survey.ok() ? survey->load(16u << 20) : survey.status();
+  if (!loaded.ok()) return "the last checkpoint: " + loaded.to_string();
+  for (StoreChunk c = run.start; c < run.end(); ++c) {
+    Result<bool> used = false;
+    const Status status = survey->state().with_blocks([&] {
+      used = survey->state().data().is_used(c);
+      return used.status();
+    });
+    if (!status.ok()) return status.to_string();
+    if (*used) return "store chunk " + std::to_string(c.value) + ", by the last checkpoint";
+  }
   auto recovered = recover(store_device, meta, 16u << 20);
   if (!recovered.ok()) return "recovery: " + recovered.status().to_string();
   StoreState& state = *recovered->state;
