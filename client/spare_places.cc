@@ -11,6 +11,7 @@ void SparePlaces::add(std::span<const StoreRun> places) {
     places_.push_back(run);
     count_ += run.count;
   }
+  low_ = count_ / 2;
 }
 
 void SparePlaces::learn(std::span<const ChunkRun> chunks, bool all_new) {
@@ -52,7 +53,7 @@ std::vector<WriteTarget> SparePlaces::take(std::span<const ChunkRun> chunks) {
 void SparePlaces::clear() {
   places_.clear();
   ask_first_.clear();
-  count_ = 0;
+  count_ = low_ = 0;
   asking_ = promising_ = false;
 }
 

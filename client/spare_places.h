@@ -17,11 +17,11 @@ namespace csnap {
 
 class SparePlaces {
  public:
-  // So many places at once; asked for again when half of them are gone.
+  // So many places at once; asked for again when half of those that came are gone.
   static constexpr std::uint64_t kAtOnce = 64;
 
   // How many to ask for with the next question; 0 while there are enough, or somebody asks.
-  std::uint64_t wanted() const { return asking_ || count_ > kAtOnce / 2 ? 0 : kAtOnce; }
+  std::uint64_t wanted() const { return asking_ || count_ > low_ ? 0 : kAtOnce; }
   void asked() { asking_ = true; }
   // The question was answered, or came to nothing.
   void add(std::span<const StoreRun> places);
@@ -39,6 +39,7 @@ class SparePlaces {
  private:
   std::deque<StoreRun> places_;
   std::uint64_t count_ = 0;  // of places_
+  std::uint64_t low_ = 0;
   bool asking_ = false;
   bool promising_ = false;     // the last answer was about new chunks
   std::set<Chunk> ask_first_;  // guesses that were wrong, until the server has said more
