@@ -80,6 +80,14 @@ void node_remove(MutableBlock block, unsigned i) {
   if (i == 0 && n > 1) reinterpret_cast<DiskNodeEntry*>(entry_at(block, 0))->key.set(key.value);
 }
 
+void node_replace(MutableBlock block, unsigned i, const NodeEntry& entry) {
+  const NodeView view(block);
+  assert(i < view.entries());
+  assert(i == 0 || view.key(i - 1) < entry.key);
+  assert(i + 1 == view.entries() || entry.key < view.key(i + 1));
+  store_entry(block, i, entry);
+}
+
 void node_set_mask(MutableBlock block, unsigned i, ShareMask mask) {
   assert(i < NodeView(block).entries());
   reinterpret_cast<DiskNodeEntry*>(entry_at(block, i))->mask.set(mask);

@@ -60,6 +60,8 @@ void node_insert(MutableBlock block, unsigned i, const NodeEntry& entry);
 // Takes entry i out; its keys fall to the entry before it, or to the one after it if it is the
 // first.
 void node_remove(MutableBlock block, unsigned i);
+// Writes entry i anew. REQUIRES: the order of keys is kept.
+void node_replace(MutableBlock block, unsigned i, const NodeEntry& entry);
 void node_set_mask(MutableBlock block, unsigned i, ShareMask mask);
 // Moves the entries from `at` on to the empty node `right`.
 void node_split(MutableBlock left, MutableBlock right, unsigned at);

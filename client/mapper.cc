@@ -152,8 +152,9 @@ void Mapper::on_hello_error(const Frame& frame) {
 Status Mapper::check_same(const SessionInfo& info) const {
   if (info.store != info_->store)
     return Status(Code::stale, "the server now serves another store, " + info.store.to_string());
-  if (info.volume != info_->volume || info.size != info_->size ||
-      info.chunk_size != info_->chunk_size)
+  // A repair may give a snapshot that has lost its name the id of another one.
+  if (info.volume != info_->volume || info.volume_uuid != info_->volume_uuid ||
+      info.size != info_->size || info.chunk_size != info_->chunk_size)
     return Status(Code::stale, "the volume " + info_->volume_name + " is not what it was");
   return {};
 }

@@ -54,6 +54,9 @@ struct LostRange {
   std::vector<std::string> snapshots;  // names; those being deleted are left out
 };
 
+// "chunk 7", "chunks 7 to 9".
+std::string to_string(const ChunkRun& chunks);
+
 struct Finding {
   CheckArea area = CheckArea::tree;
   Severity severity = Severity::damage;
@@ -80,6 +83,8 @@ struct CheckReport {
   Superblock superblock;  // after replay; empty when there is none to be trusted
   std::vector<Snapshot> snapshots;
   std::vector<Finding> findings;  // by area and block
+  // What nobody can say any more, and no repair brings back or marks: for whoever reads on.
+  std::vector<std::string> doubts;
   CheckCounts counts;
   // Without that the rest could not be looked at: no superblock, a device too small.
   bool complete = true;

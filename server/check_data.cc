@@ -108,7 +108,7 @@ class DataReader {
 void StoreCheck::look_at_checksums() {
   const Superblock& s = state().superblock();
   DataReader data(store_, s.chunk_shift);
-  const bool compare = options_.data && options_.has_data;
+  const bool compare = options_.data && has_data();
   std::vector<BlockAddress> addresses;
   // A stretch of the table at a time: what it says is kept while the data is read.
   constexpr std::uint64_t kStretch = 128;

@@ -44,13 +44,16 @@ class StoreCheck {
   StoreState& state() { return *state_; }
 
  private:
+  bool has_data() const { return options_.has_data && !on_disk_.is_copy(); }
   // check_superblocks.cc. Both: false when there is no going on; the findings say why.
   Result<bool> look_at_superblocks();
+  Result<bool> superblock_from_journal(const Status& why);
   Result<bool> look_at_devices();
   // check_journal.cc. The same.
   Result<bool> open_state();
   void report_journal(const JournalDamage& damage, const LaterCommits& later);
   void report_lost_commits();
+  void report_unknown_commits(const JournalDamage& damage);
   void report_tables(const std::vector<TableFault>& faults);
   Result<bool> replay_mended();
   Status replay_over(Mender& mender, bool names_lost, const Record& record, const Status& why);

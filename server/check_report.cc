@@ -53,13 +53,18 @@ const char* severity_name(Severity severity) {
   return "finding";
 }
 
+std::string to_string(const ChunkRun& chunks) {
+  const std::string first = std::to_string(chunks.start.value);
+  if (chunks.count == 1) return "chunk " + first;
+  return "chunks " + first + " to " + std::to_string(chunks.end().value - 1);
+}
+
 std::string to_string(const Finding& finding) {
   std::string text = area_name(finding.area);
   if (finding.block) text += ", block " + std::to_string(finding.block->value);
   text += ": " + finding.text;
   for (const LostRange& lost : finding.lost) {
-    text += "; lost: chunks " + std::to_string(lost.chunks.start.value) + " to " +
-            std::to_string(lost.chunks.end().value - 1) + " of " + list_of(lost.snapshots);
+    text += "; lost: " + to_string(lost.chunks) + " of " + list_of(lost.snapshots);
   }
   return text;
 }

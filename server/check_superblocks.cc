@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "server/check_impl.h"
+#include "server/repair.h"
 #include "store/aligned_buffer.h"
 
 namespace csnap {
@@ -14,11 +15,18 @@ Result<bool> StoreCheck::look_at_superblocks() {
   if (!found.ok()) {
     const Status& why = found.status();
     if (why.code() != Code::corrupt && why.code() != Code::io_error) return why;
-    add(CheckArea::superblock, Severity::damage, {}, why.message());
-    return false;
+    return superblock_from_journal(why);
   }
   on_disk_ = *found;
   report_.superblock = on_disk_;
+  if (on_disk_.is_copy()) {
+    if (options_.data)
+      return Status(Code::invalid, metadata_.name() +
+                                       " is a copy of metadata, made by csnap-check --to; it has "
+                                       "no data to be compared");
+    add(CheckArea::superblock, Severity::note, {},
+        "this is a copy of a store's metadata, without its data");
+  }
   std::array<std::optional<Superblock>, 2> copies;
   for (const BlockAddress address : {kSuperblockA, kSuperblockB}) {
     auto& copy = copies[address == kSuperblockB];
@@ -40,6 +48,22 @@ Result<bool> StoreCheck::look_at_superblocks() {
   if (on_disk_.repairing)
     add(CheckArea::superblock, Severity::damage, {},
         "a repair or restore of this store was begun and not finished");
+  return true;
+}
+
+// Goes on as a repair would.
+Result<bool> StoreCheck::superblock_from_journal(const Status& why) {
+  Finding& finding = add(CheckArea::superblock, Severity::damage, {}, why.message());
+  if (why.code() != Code::corrupt) return false;
+  const auto found = find_superblock_in_journal(store_, metadata_);
+  if (!found.ok()) {
+    finding.text += "; and " + found.status().message() + ". Restore the metadata from a dump";
+    return false;
+  }
+  finding.text += "; the one of checkpoint " + std::to_string(found->checkpoint.value) +
+                  " is in the journal, and a repair puts it back";
+  on_disk_ = *found;
+  report_.superblock = on_disk_;
   return true;
 }
 

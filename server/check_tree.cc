@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tree, and the bitmaps and counts that must agree with it.
+#include <algorithm>
 #include <cstdio>
 
 #include "server/check_impl.h"
@@ -37,6 +38,47 @@ const char* reason(BadException::Why why) {
       return "whose data does not have its checksum";
   }
   return "";
+}
+
+// What is wrong with neighbouring chunks, of the same snapshots, for the same reason.
+struct BadGroup {
+  BadException all;
+  std::vector<StoreRun> store;
+};
+
+std::vector<BadGroup> group_bad(const std::vector<BadException>& list) {
+  constexpr std::size_t kLookBack = 64;  // as many snapshots have chunks of their own in between
+  std::vector<BadGroup> groups;
+  for (const BadException& bad : list) {
+    const StoreRun run{bad.store, bad.chunks.count};
+    const auto last = groups.rbegin() + static_cast<long>(std::min(groups.size(), kLookBack));
+    const auto group = std::find_if(groups.rbegin(), last, [&](const BadGroup& g) {
+      return g.all.why == bad.why && g.all.leaf == bad.leaf && g.all.mask == bad.mask &&
+             g.all.chunks.end() == bad.chunks.start;
+    });
+    if (group == last) {
+      groups.push_back({bad, {run}});
+      continue;
+    }
+    group->all.chunks.count += bad.chunks.count;
+    if (group->store.back().end() == run.start)
+      group->store.back().count += run.count;
+    else
+      group->store.push_back(run);
+  }
+  return groups;
+}
+
+// "store chunks 7 to 9, 12".
+std::string say(const std::vector<StoreRun>& runs) {
+  constexpr std::size_t kListed = 8;
+  const bool one = runs.size() == 1 && runs[0].count == 1;
+  std::string text = one ? "store chunk " : "store chunks ";
+  for (std::size_t i = 0; i < std::min(runs.size(), kListed); ++i) {
+    text += (i > 0 ? ", " : "") + std::to_string(runs[i].start.value);
+    if (runs[i].count > 1) text += " to " + std::to_string(runs[i].end().value - 1);
+  }
+  return runs.size() > kListed ? text + ", ..." : text;
 }
 
 }  // namespace
@@ -86,14 +128,12 @@ void StoreCheck::report_bits(const TreeFacts::Bits& bits, const char* what) {
 }
 
 void StoreCheck::report_exceptions() {
-  for (const BadException& bad : tree_.exceptions_bad) {
-    const bool data = bad.why == BadException::Why::bad_data;
-    Finding& finding = add(
-        data ? CheckArea::data : CheckArea::tree, Severity::damage, bad.leaf,
-        "store chunk " + std::to_string(bad.store.value) +
-            (bad.chunks.count > 1 ? " to " + std::to_string(bad.store.value + bad.chunks.count - 1)
-                                  : "") +
-            ", of chunk " + std::to_string(bad.chunks.start.value) + ": " + reason(bad.why));
+  for (const BadGroup& group : group_bad(tree_.exceptions_bad)) {
+    const BadException& bad = group.all;
+    Finding& finding =
+        add(bad.why == BadException::Why::bad_data ? CheckArea::data : CheckArea::tree,
+            Severity::damage, bad.leaf,
+            say(group.store) + ", of " + to_string(bad.chunks) + ": " + reason(bad.why));
     add_lost(finding, bad.chunks, bad.mask);
   }
   if (tree_.more_bad > 0)

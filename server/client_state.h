@@ -33,7 +33,6 @@ struct ClientState {
   bool settled = true;   // false: resumed after a restart, and still telling what it holds
   bool evicted = false;  // its volume is gone and it has said that it is done with it
   std::map<ReadId, Quarantine::Ticket> reads;
-  ReadId next_read = 1;
   std::unordered_set<std::shared_ptr<Op>> ops;
 
   std::array<PoolSlot, kMaxPools> pools;

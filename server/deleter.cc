@@ -10,8 +10,6 @@ namespace {
 
 constexpr std::uint64_t kStepsInFlight = 32;
 constexpr int kStepsPerTurn = 4;  // a leaf each: some tens of microseconds
-// Freed runs that wait for readers: memory is bounded by pausing.
-constexpr std::uint64_t kMaxHeldRuns = 1u << 16;
 
 }  // namespace
 
@@ -53,7 +51,8 @@ void Deleter::stop(const Status& why) {
 bool Deleter::step_one(const Snapshot& snapshot) {
   if (in_flight_ >= kStepsInFlight) return false;
   if (engine_.committer->queued() > 2 * kStepsInFlight) return false;
-  if (engine_.state->data().held_runs() > kMaxHeldRuns) return false;
+  held_back_ = engine_.state->data().held_runs() > engine_.options.max_held_runs;
+  if (held_back_) return false;
   // The last leaf's range goes on for ever; that of its step ends with the volume.
   const Chunk volume_end(engine_.state->superblock().origin_chunks());
   Result<std::optional<ChunkRun>> leaf = std::optional<ChunkRun>();

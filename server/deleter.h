@@ -17,6 +17,8 @@ class Deleter {
   void step();
   // Nothing it could do or is doing now.
   bool idle() const;
+  // Waits until some of what was freed is let go.
+  bool held_back() const { return held_back_; }
 
  private:
   bool step_one(const Snapshot& snapshot);
@@ -26,6 +28,7 @@ class Deleter {
   Engine::Impl& engine_;
   std::uint64_t in_flight_ = 0;  // steps added and not durable
   bool waiting_for_block_ = false;
+  bool held_back_ = false;
   bool finishing_ = false;  // its last record is on its way
   bool stuck_ = false;      // a block could not be read: the rest must wait for a repair
   SnapshotId working_on_;

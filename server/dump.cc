@@ -17,7 +17,8 @@ constexpr std::size_t kWriteBytes = 256u << 10;
 // As recover(), but of a last commit whose data nobody has it believes that it is whole.
 Result<Recovered> recover_state(Device& store, Device& metadata, const Superblock& on_disk,
                                 const DumpOptions& options) {
-  CSNAP_ASSIGN(auto recovery, Recovery::survey(store, metadata, on_disk, options.has_data));
+  CSNAP_ASSIGN(auto recovery,
+               Recovery::survey(store, metadata, on_disk, options.has_data && !on_disk.is_copy()));
   CSNAP_TRY(recovery.data_unread());
   if (const auto& damage = recovery.damage())
     return Status(damage->code, damage->what + "; repair it first: csnap-check --repair");

@@ -83,7 +83,7 @@ Status Engine::upload_lock(ClientKey client, ReadId id, std::span<const ChunkRun
   if (c->volume == kOrigin)
     return Status(Code::invalid, "a session on the origin has no read locks");
   CSNAP_TRY(check_ranges(*impl_, on_origin));
-  c->next_read = std::max(c->next_read, id + 1);
+  if (id >= impl_->first_read) return Status(Code::invalid, "no server before this one gave it");
   if (!c->reads.contains(id)) c->reads[id] = impl_->quarantine.begin_read();
   for (const auto& run : on_origin) impl_->locks.lock({client, id}, run);
   return {};

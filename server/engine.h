@@ -28,7 +28,7 @@
 namespace csnap {
 
 using ClientKey = std::uint64_t;  // of an open client within one Engine; never reused
-using ReadId = std::uint64_t;     // of an unfinished snapshot read; unique within its client
+using ReadId = std::uint64_t;     // of an unfinished snapshot read; never used again
 
 // Where one run of a snapshot read lies.
 struct ReadPiece {
@@ -107,6 +107,7 @@ struct EngineOptions {
   std::size_t cache_bytes = 64u << 20;
   std::size_t copy_bytes = 32u << 20;        // memory for copies in flight
   std::uint64_t max_request_chunks = 65536;  // more in one request is invalid
+  std::uint64_t max_held_runs = 65536;       // freed and not reusable yet: deletions wait then
   std::string holder;                        // written into the superblock
   std::uint64_t random_seed = 0;             // for UUIDs of snapshots
 };

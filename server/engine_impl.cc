@@ -36,6 +36,7 @@ void Engine::Impl::start(std::unique_ptr<StoreState> the_state,
   deleter = std::make_unique<Deleter>(*this);
   for (const auto& entry : state->clients().all()) absent[entry.id] = entry.volume;
   recount_unsettled();
+  first_read = next_read = (state->superblock().epoch.value << 32) + 1;
   if (!freed.empty()) keep_freed(std::move(freed));
 }
 
@@ -104,7 +105,7 @@ bool Engine::Impl::checkpoint_frees() const {
 void Engine::Impl::release_freed() {
   if (!checkpoint_frees())
     later(std::exchange(space_waiters, {}));
-  else if (!space_waiters.empty() || (deleter->idle() && committer->idle()))
+  else if (!space_waiters.empty() || deleter->held_back() || (deleter->idle() && committer->idle()))
     committer->request_checkpoint();
   // A session from before the restart may be reading what it was told of then.
   if (readers_unsettled) return;

@@ -124,6 +124,8 @@ class Engine::Impl {
   std::unordered_map<Uuid, std::vector<Opened>> opening;
   bool readers_unsettled = false;  // a session of before the restart may hold read locks
   ClientKey next_client = 1;
+  // Never given twice, also not by a server after this one: the end of a read may be told late.
+  ReadId first_read = 1, next_read = 1;
   std::vector<std::function<void()>> settle_waiters;
 
   // -- checking (check_op.cc) ----------------------------------------------------------------

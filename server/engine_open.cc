@@ -38,6 +38,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineDevices devices, EngineOption
   auto impl = std::make_unique<Impl>(std::move(devices), std::move(options), events);
   Device& metadata = impl->metadata_device();
   CSNAP_ASSIGN(const Superblock found, read_superblock(metadata));
+  CSNAP_TRY(refuse_copy(found, metadata));
   CSNAP_TRY(check_devices(impl->devices, found));
   if (found.repairing)
     return Status(Code::corrupt, metadata.name() +

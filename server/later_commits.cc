@@ -14,6 +14,7 @@ class Chain {
   Status take(const ScannedCommit& commit) {
     if (!first_) first_ = commit.position.sequence;
     ++out_.commits;
+    out_.blocks += commit.blocks;
     std::span<const std::byte> bytes = commit.records;
     while (!bytes.empty()) {
       CSNAP_ASSIGN(Record record, decode_record(bytes));

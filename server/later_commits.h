@@ -19,7 +19,8 @@ struct LaterCommits {
   std::vector<ExceptionAdded> exceptions;
   std::vector<Record> others;  // those that change what users see: snapshots, masks
   std::uint64_t commits = 0;
-  JournalPosition end;  // behind the last of them: nothing there is needed as proof
+  std::uint64_t blocks = 0;  // of the ring, that they take
+  JournalPosition end;       // behind the last of them: nothing there is needed as proof
 };
 
 // Only until a whole checkpoint is found. io_error does not happen: what cannot be read is as good

@@ -18,16 +18,14 @@ void add_run(std::vector<std::pair<ChunkRun, ShareMask>>& runs, ChunkRun run, Sh
 
 }  // namespace
 
-bool Mended::anything() const {
-  return blocks_cut + exceptions_cleared + bitmap_blocks + checksum_blocks + blocks_reclaimed > 0 ||
-         !recovered.empty() || !lost.empty();
-}
-
 void Mended::add(const Mended& more) {
   blocks_cut += more.blocks_cut;
   leaves_saved += more.leaves_saved;
   exceptions_saved += more.exceptions_saved;
   exceptions_cleared += more.exceptions_cleared;
+  chunks_rotten += more.chunks_rotten;
+  masks_corrected += more.masks_corrected;
+  bits_cleared += more.bits_cleared;
   bitmap_blocks += more.bitmap_blocks;
   checksum_blocks += more.checksum_blocks;
   blocks_reclaimed += more.blocks_reclaimed;
@@ -42,15 +40,14 @@ Status Mender::mend(Wounds& wounds) {
   TreeFacts& tree = wounds.tree;
   if (wounds.snapshot_table) CSNAP_TRY(name_snapshots(std::exchange(tree.foreign.bits, 0)));
   if (wounds.snapshot_table || wounds.client_table) state_.tables_changed();
-  for (const BadBlock& bad : tree.bad) CSNAP_TRY(cut(bad));
-  for (const WrongMask& wrong : tree.masks) CSNAP_TRY(correct_mask(wrong));
   // What hangs below a damaged node is in use and unknown: it stays in use until it was looked at.
   const bool orphans = std::any_of(tree.bad.begin(), tree.bad.end(),
                                    [](const BadBlock& bad) { return bad.level > 0; });
   CSNAP_TRY(mend_checksums(wounds.checksum_blocks));
   CSNAP_TRY(mend_bitmaps(tree, !orphans));
-  if (orphans) CSNAP_TRY(salvage(tree, wounds.snapshot_table));
+  CSNAP_TRY(orphans ? salvage(tree, wounds.snapshot_table) : cut_and_correct(tree));
   CSNAP_TRY(drop_exceptions(tree));
+  done_.bits_cleared += tree.leftover.entries + (tree.foreign.bits ? tree.foreign.entries : 0);
   if (tree.foreign.bits) CSNAP_TRY(clear_bits(tree.foreign.bits, Chunk(kMaxChunks)));
   for (const Snapshot& snapshot : std::as_const(state_).snapshots().all())
     if (tree.leftover.bits & mask_of_bit(snapshot.bit))
@@ -86,7 +83,25 @@ Status Mender::raise_masks(const Way& way, std::size_t depth) {
   return {};
 }
 
-Status Mender::cut(const BadBlock& bad) {
+// A node's first key is its lower bound, and must stay that: what is inserted below it would come
+// to lie left of it. REQUIRES of `at`, a first child: the keys from `key` on are its own now.
+Status Mender::lower_first_keys(BlockAddress at, unsigned level, Chunk key,
+                                const std::vector<BadBlock>& bad) {
+  for (; level > 0; --level) {
+    if (std::any_of(bad.begin(), bad.end(), [&](const BadBlock& b) { return b.ref.block == at; }))
+      return {};
+    CSNAP_ASSIGN(const ConstBlock block, state_.cache().read(at, BlockKind::node));
+    if (NodeView(block).key(0) <= key) return {};
+    CSNAP_ASSIGN(const MutableBlock node, state_.cache().edit(at, BlockKind::node));
+    NodeEntry first = NodeView(node).entry(0);
+    first.key = key;
+    node_replace(node, 0, first);
+    at = NodeView(node).child(0);
+  }
+  return {};
+}
+
+Status Mender::cut(const BadBlock& bad, const std::vector<BadBlock>& others) {
   Superblock& superblock = state_.superblock();
   ++done_.blocks_cut;
   return edit([&]() -> Status {
@@ -111,12 +126,50 @@ Status Mender::cut(const BadBlock& bad) {
     }
     CSNAP_ASSIGN(const MutableBlock node,
                  state_.cache().edit(way[depth - 1].node, BlockKind::node));
+    // Before anything is changed: what has to be read comes in first.
+    if (const NodeView view(node); way[depth - 1].index == 0)
+      CSNAP_TRY(lower_first_keys(view.child(1), view.level() - 1, view.key(0), others));
     node_remove(node, way[depth - 1].index);
     return raise_masks(way, depth);
   });
 }
 
+// Puts a sound block where a damaged one was. The root may come to lie on another level.
+Result<bool> Mender::replace(const BadBlock& bad, const NodeEntry& by, unsigned level) {
+  Superblock& superblock = state_.superblock();
+  bool replaced = false;
+  const Status status = edit([&]() -> Status {
+    if (bad.ref.parent.value == 0) {
+      replaced = superblock.tree_root == bad.ref.block;
+      if (!replaced) return {};
+      superblock.tree_root = by.child;
+      superblock.tree_levels = level + 1;
+      return {};
+    }
+    if (superblock.tree_levels <= bad.level + 1) return {};
+    CSNAP_ASSIGN(const Way way, way_to(bad.ref.keys.start, bad.level + 1));
+    const unsigned index = way.back().index;
+    CSNAP_ASSIGN(const ConstBlock parent, state_.cache().read(way.back().node, BlockKind::node));
+    if (NodeView(parent).child(index) != bad.ref.block) return {};
+    CSNAP_ASSIGN(const MutableBlock node, state_.cache().edit(way.back().node, BlockKind::node));
+    const Chunk key = NodeView(node).key(index);
+    node_replace(node, index, {key, by.child, by.mask});
+    replaced = true;
+    return raise_masks(way, way.size());
+  });
+  if (!status.ok()) return status;
+  if (replaced) ++done_.blocks_cut;
+  return replaced;
+}
+
+Status Mender::cut_and_correct(const TreeFacts& tree) {
+  for (const BadBlock& bad : tree.bad) CSNAP_TRY(cut(bad, tree.bad));
+  for (const WrongMask& wrong : tree.masks) CSNAP_TRY(correct_mask(wrong));
+  return {};
+}
+
 Status Mender::correct_mask(const WrongMask& wrong) {
+  ++done_.masks_corrected;
   return edit([&]() -> Status {
     if (state_.superblock().tree_levels <= wrong.level + 1) return {};
     CSNAP_ASSIGN(const Way way, way_to(wrong.ref.keys.start, wrong.level + 1));
@@ -185,7 +238,6 @@ Status Mender::make_way(const ExceptionAdded& record, bool name_bits) {
 
 // Takes bits out of all exceptions below `end`.
 Status Mender::clear_bits(ShareMask bits, Chunk end) {
-  ++done_.exceptions_cleared;
   for (Chunk at(0); at < end;) {
     std::optional<ChunkRun> leaf;
     if (const Status status = edit([&]() -> Status {
@@ -208,7 +260,10 @@ Status Mender::clear_bits(ShareMask bits, Chunk end) {
 // Exceptions that cannot be right go; what they were for is lost.
 Status Mender::drop_exceptions(const TreeFacts& tree) {
   for (const BadException& bad : tree.exceptions_bad) {
-    ++done_.exceptions_cleared;
+    if (bad.why == BadException::Why::bad_data)
+      done_.chunks_rotten += bad.chunks.count;
+    else
+      ++done_.exceptions_cleared;
     CSNAP_TRY(clear(bad.chunks, bad.mask));
     CSNAP_TRY(lose(bad.chunks, bad.mask));
   }

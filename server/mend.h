@@ -35,12 +35,14 @@ struct Mended {
   std::uint64_t leaves_saved = 0;        // that nothing led to any more
   std::uint64_t exceptions_saved = 0;    // chunks in them
   std::uint64_t exceptions_cleared = 0;  // runs that could not be right
+  std::uint64_t chunks_rotten = 0;       // whose data did not have its checksum
+  std::uint64_t masks_corrected = 0;     // in nodes
+  std::uint64_t bits_cleared = 0;        // entries with bits of snapshots that are not there
   std::uint64_t bitmap_blocks = 0, checksum_blocks = 0;
   std::uint64_t blocks_reclaimed = 0;                // leaks
   std::vector<std::string> recovered;                // snapshots that lost their names
   std::vector<std::pair<ChunkRun, ShareMask>> lost;  // marked as lost now
 
-  bool anything() const;
   void add(const Mended& more);
 };
 
@@ -70,7 +72,12 @@ class Mender {
   // mend.cc: the tree
   Result<Way> way_to(Chunk key, unsigned level);
   Status raise_masks(const Way& way, std::size_t depth);
-  Status cut(const BadBlock& bad);
+  Status lower_first_keys(BlockAddress at, unsigned level, Chunk key,
+                          const std::vector<BadBlock>& bad);
+  Status cut(const BadBlock& bad, const std::vector<BadBlock>& others);
+  // False: nothing leads to the bad block any more.
+  Result<bool> replace(const BadBlock& bad, const NodeEntry& by, unsigned level);
+  Status cut_and_correct(const TreeFacts& tree);
   Status correct_mask(const WrongMask& wrong);
   Status lose(ChunkRun run, ShareMask mask);
   Status clear(ChunkRun run, ShareMask mask);

@@ -22,8 +22,9 @@ Result<std::vector<BlockRun>> metadata_blocks(Device& store, Device& metadata) {
                              {s.snapshots, s.snapshot_blocks},
                              {s.clients, s.client_blocks},
                              {s.data.bitmap, s.data.bitmap_ready},
-                             {s.checksums, s.checksums_ready},
-                             {s.journal, s.journal_blocks}};
+                             {s.checksums, s.checksums_ready}};
+  // What that of a copy holds is home already, and its superblocks are not marked as a copy's.
+  if (!s.is_copy()) runs.push_back({s.journal, s.journal_blocks});
   if (s.separate_metadata) runs.push_back({s.metadata.bitmap, s.metadata.bitmap_ready});
   BlockReader reader(metadata, recovered.state->cache(), s.uuid);
   for (const BlockAddress block : gather_tree(reader, s, state.snapshots()).blocks)

@@ -46,7 +46,6 @@ Status mend(StoreState& state, Device& metadata, Wounds wounds, Mended& done) {
 // What is dirty goes home without a journal.
 Status write_home(Recovered& recovered, Device& metadata, const std::string& holder) {
   StoreState& state = *recovered.state;
-  CSNAP_TRY(state.with_blocks([&] { return state.store_tables(); }));
   Superblock& s = state.superblock();
   s.checkpoint = recovered.head.sequence - 1;
   s.tail = recovered.head;
@@ -55,9 +54,11 @@ Status write_home(Recovered& recovered, Device& metadata, const std::string& hol
   s.holder = holder.substr(0, kMaxHolder);
   s.repairing = false;
   s.clean = true;
-  for (const BlockAddress block : state.cache().freeze(s.checkpoint))
-    CSNAP_TRY(write_sync(metadata, block.value * kBlockSize, state.cache().frozen_block(block)));
-  state.cache().thaw();
+  if (!s.separate_metadata) s.mark_as_copy();
+  CSNAP_TRY(write_homes(state, metadata));
+  // The journal ends here: what may follow was not needed, or was left out.
+  AlignedBuffer end(kBlockSize);
+  CSNAP_TRY(write_sync(metadata, (s.journal + s.tail.block).value * kBlockSize, end.span()));
   CSNAP_TRY(flush_sync(metadata));
   return write_superblock(metadata, s);
 }
@@ -72,40 +73,88 @@ class Repair {
 
   Result<RepairReport> run() {
     CSNAP_TRY(find_superblock());
-    auto check = std::make_unique<StoreCheck>(store_, separate_, options_.check);
-    CSNAP_TRY(check->run());
+    CSNAP_ASSIGN(auto check, look());
     const CheckReport& found = check->report();
-    if (!found.complete || (!found.damaged() && found.number_of(Severity::leak) == 0)) {
+    const bool sound = !found.damaged() && found.number_of(Severity::leak) == 0;
+    if (!found.complete || (sound && !options_.copy)) {
       report_.before = check->take_report();
       report_.after = report_.before;
       return std::move(report_);
     }
+    report_.changed |= !sound;
     CSNAP_TRY(repair(std::move(check)));
     CheckOptions again = options_.check;
     again.data = false;  // what was wrong with the data is known
     CSNAP_ASSIGN(report_.after, check_store(store_, separate_, again));
+    report_.after.counts.data_chunks = report_.before.counts.data_chunks;
+    report_.after.counts.unverifiable = report_.before.counts.unverifiable;
     return std::move(report_);
   }
 
  private:
   Status find_superblock() {
-    if (read_superblock(metadata_).status().code() != Code::corrupt) return {};
+    const auto there = read_superblock(metadata_);
+    if (there.ok() && !options_.copy) CSNAP_TRY(refuse_copy(*there, metadata_));
+    const bool cut_off = metadata_.size() < (kSuperblockB.value + 1) * kBlockSize;
+    if (there.status().code() != Code::corrupt || cut_off) return {};
     auto found = find_superblock_in_journal(store_, metadata_);
     if (!found.ok())
       return Status(Code::corrupt, "neither copy of the superblock can be trusted, and " +
                                        found.status().message() +
                                        "; restore the metadata from a dump");
-    report_.superblock = "neither copy of the superblock could be trusted; the one of checkpoint " +
-                         std::to_string(found->checkpoint.value) + " was found in the journal";
+    report_.deeds.push_back(
+        "neither copy of the superblock could be trusted; the one of checkpoint " +
+        std::to_string(found->checkpoint.value) + " was found in the journal");
     report_.changed = true;
     return write_superblock(metadata_, *found);
   }
 
+  Result<std::unique_ptr<StoreCheck>> look() {
+    auto check = std::make_unique<StoreCheck>(store_, separate_, options_.check);
+    CSNAP_TRY(check->run());
+    if (options_.check.data || !check->journal_damaged()) return check;
+    // What the lost commits freed, and others wrote anew, only its checksums tell.
+    with_data_ = options_.check;
+    with_data_.data = with_data_.has_data;
+    check = std::make_unique<StoreCheck>(store_, separate_, with_data_);
+    CSNAP_TRY(check->run());
+    report_.deeds.push_back(
+        "commits are lost, so the data of all exceptions was compared with its checksums");
+    return check;
+  }
+
+  // What was wrong beside tree and space, and is not any more.
+  void tell(const CheckReport& found, const Recovered& recovered) {
+    std::vector<std::string>& deeds = report_.deeds;
+    const auto damaged = [&](CheckArea area) {
+      return std::any_of(found.findings.begin(), found.findings.end(), [area](const Finding& f) {
+        return f.area == area && f.severity == Severity::damage;
+      });
+    };
+    for (const Finding& finding : found.findings)
+      if (finding.area == CheckArea::superblock && finding.severity == Severity::damage)
+        deeds.push_back(finding.block
+                            ? "the copy of the superblock at block " +
+                                  std::to_string(finding.block->value) + " was written anew"
+                            : "the mark of an unfinished repair or restore was taken off");
+    if (damaged(CheckArea::journal))
+      deeds.push_back("what can be read of the damaged journal was used, and a new one begun");
+    if (recovered.commits > 0)
+      deeds.push_back(std::to_string(recovered.commits) +
+                      (recovered.commits == 1 ? " commit" : " commits") +
+                      " of the journal replayed");
+    if (damaged(CheckArea::snapshots)) deeds.push_back("the snapshot table was written anew");
+    if (damaged(CheckArea::clients))
+      deeds.push_back("the client table was written anew, without the sessions that were damaged");
+    if (damaged(CheckArea::counts)) deeds.push_back("the counts in the superblock were corrected");
+  }
+
   Status repair(std::unique_ptr<StoreCheck> check) {
+    tell(check->report(), check->recovered());
     Wounds wounds = check->take_wounds();
     CSNAP_TRY(mend(check->state(), metadata_, std::move(wounds), report_.done));
     report_.done.add(check->mended_before());
-    report_.changed = true;
+    if (!report_.changed) report_.done = {};  // its bitmaps were right, and were worked out again
     name_lost(check->state());
     Recovered& recovered = check->recovered();
     const std::uint64_t dirty = check->state().cache().dirty();
@@ -160,6 +209,7 @@ class Repair {
     AlignedBuffer block(kBlockSize);
     encode_data_label(superblock, block.span());
     CSNAP_TRY(write_sync(store_, kDataLabel.value * kBlockSize, block.span()));
+    report_.deeds.push_back("the data label on " + store_.name() + " was written anew");
     return flush_sync(store_);
   }
 
@@ -177,6 +227,7 @@ class Repair {
   Device* const separate_;
   Device& metadata_;
   const RepairOptions& options_;
+  CheckOptions with_data_;
   RepairReport report_;
 };
 

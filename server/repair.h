@@ -7,11 +7,13 @@
 // the superblocks say `repairing` meanwhile. A repair that is larger than the journal is done on a
 // copy of the metadata only.
 // Threading: the devices' thread; blocks. Nobody else uses the store.
-// Errors: no_space when the store has no room for the marks of what is lost, or the journal is too
-// small for the repair; io_error. The store can be repaired again then.
+// Errors: invalid when it is a copy of metadata that is to be repaired in place; no_space when the
+// store has no room for the marks of what is lost, or the journal is too small for the repair;
+// io_error. The store can be repaired again then.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "server/check.h"
 #include "server/mend.h"
@@ -23,14 +25,16 @@ namespace csnap {
 struct RepairOptions {
   CheckOptions check;
   std::string holder;  // for the superblock: "csnap-check, pid 7 on host.example"
-  // The metadata is a copy: after a crash it is made anew, so it is simply written.
+  // The metadata is a copy: after a crash it is made anew, so it is simply written, with all that
+  // the journal holds, and marked as a copy if it was on one device with the data.
   bool copy = false;
 };
 
 struct RepairReport {
   CheckReport before;
-  bool changed = false;
-  std::string superblock;  // where it was found, if both copies were bad
+  bool changed = false;  // the store, or what a copy has of it, is another than it was
+  // What was done, a sentence each, beside `done` and `lost`.
+  std::vector<std::string> deeds;
   Mended done;
   std::vector<LostRange> lost;  // marked as lost, by name
   CheckReport after;            // as before, when nothing was changed

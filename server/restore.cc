@@ -101,8 +101,9 @@ class Restore {
     CSNAP_TRY(wipe());
     plan_.repairing = true;
     CSNAP_TRY(remake_store(store_, separate_, plan_));
-    CSNAP_ASSIGN(offline_,
-                 OfflineStore::open(store_, separate_, options_.cache_bytes, options_.holder));
+    // A crash makes no difference: whatever is there then, a restore begins anew.
+    CSNAP_ASSIGN(offline_, OfflineStore::open(store_, separate_, options_.cache_bytes,
+                                              options_.holder, OfflineStore::Through::homes));
     CSNAP_TRY(make_bitmaps());
     CSNAP_TRY(fill());
     CSNAP_TRY(offline_->finish());

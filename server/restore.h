@@ -3,8 +3,8 @@
 // neither read nor written; blocks for the tree are taken from between them.
 //
 // The whole dump is read and judged before anything is written. Then the superblocks go, the fixed
-// areas are made anew with superblocks that say `repairing`, and the content is put in through the
-// journal. A crash on the way leaves no store, or one that says `repairing` and that no server
+// areas are made anew with superblocks that say `repairing`, and the content is written straight to
+// its homes. A crash on the way leaves no store, or one that says `repairing` and that no server
 // takes; it is restored again then.
 // Threading: the devices' thread; blocks. Nobody else uses the store.
 // Memory: a bit for each chunk of the store, and the cache.

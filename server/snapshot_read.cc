@@ -13,7 +13,7 @@ class SnapshotRead : public RangeOp {
   SnapshotRead(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
                Engine::ReadDone done)
       : RangeOp(engine, client.key, std::move(ranges)), done_(std::move(done)) {
-    grant_.id = client.next_read++;
+    grant_.id = engine.next_read++;
     client.reads[grant_.id] = engine.quarantine.begin_read();
   }
 

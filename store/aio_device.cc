@@ -249,7 +249,8 @@ AioDevice::AioDevice(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 AioDevice::~AioDevice() = default;
 
 Result<std::unique_ptr<AioDevice>> AioDevice::open(const std::string& path, AioOptions options) {
-  CSNAP_ASSIGN(auto file, open_device_file(path, options.read_only, options.direct));
+  CSNAP_ASSIGN(auto file,
+               open_device_file(path, options.read_only, options.direct, options.inspect));
   auto impl = std::make_unique<Impl>(std::move(file), options);
   CSNAP_TRY(impl->begin());
   return std::unique_ptr<AioDevice>(new AioDevice(std::move(impl)));

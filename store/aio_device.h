@@ -19,7 +19,8 @@ namespace csnap {
 
 struct AioOptions {
   bool read_only = false;
-  bool direct = true;  // false: through the page cache
+  bool inspect = false;  // what is left over of a sector at the end is not there, and no error
+  bool direct = true;    // false: through the page cache
   unsigned queue_depth = 256;
   bool flush_in_thread = false;  // without asking the kernel first
 };

@@ -105,14 +105,15 @@ Status find_block_geometry(DeviceFile& file) {
   return Status();
 }
 
-Status check_size(const DeviceFile& file) {
+Status check_size(DeviceFile& file, bool inspect) {
+  if (inspect) file.size -= file.size % file.alignment;
   if (file.size == 0) return Status(Code::invalid, file.path + ": is empty");
   if (file.size % file.alignment == 0) return Status();
   const std::uint64_t whole = (file.size / file.alignment + 1) * file.alignment;
   return Status(Code::invalid, file.path + ": its size of " + std::to_string(file.size) +
                                    " bytes is not a multiple of " + std::to_string(file.alignment) +
-                                   "; make it larger: truncate -s " + std::to_string(whole) + " " +
-                                   file.path);
+                                   "; if nothing of it is missing, make it larger: truncate -s " +
+                                   std::to_string(whole) + " " + file.path);
 }
 
 }  // namespace
@@ -123,7 +124,7 @@ DeviceFile::~DeviceFile() {
 }
 
 Result<std::shared_ptr<DeviceFile>> open_device_file(const std::string& path, bool read_only,
-                                                     bool direct) {
+                                                     bool direct, bool inspect) {
   // Looked at first: opening a pipe could block, opening a tape could rewind it.
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return open_error(path, errno, read_only);
@@ -147,7 +148,7 @@ Result<std::shared_ptr<DeviceFile>> open_device_file(const std::string& path, bo
     CSNAP_TRY(find_block_geometry(*file));
   else
     return wrong_type(path, info.st_mode);
-  CSNAP_TRY(check_size(*file));
+  CSNAP_TRY(check_size(*file, inspect));
   return file;
 }
 

@@ -29,6 +29,6 @@ struct DeviceFile {
 
 // The errors are for people: what is wrong with the path, and what to do. REQUIRES nothing of it.
 Result<std::shared_ptr<DeviceFile>> open_device_file(const std::string& path, bool read_only,
-                                                     bool direct);
+                                                     bool direct, bool inspect = false);
 
 }  // namespace csnap

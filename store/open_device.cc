@@ -36,7 +36,8 @@ Status sync_directory(const std::string& path) {
 
 Result<std::unique_ptr<Device>> open_device(const std::string& path, OpenMode mode,
                                             unsigned queue_depth) {
-  CSNAP_ASSIGN(auto device, AioDevice::open(path, {.read_only = mode == OpenMode::read_only,
+  CSNAP_ASSIGN(auto device, AioDevice::open(path, {.read_only = mode != OpenMode::read_write,
+                                                   .inspect = mode == OpenMode::inspect,
                                                    .queue_depth = queue_depth}));
   return std::unique_ptr<Device>(std::move(device));
 }

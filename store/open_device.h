@@ -12,7 +12,11 @@
 
 namespace csnap {
 
-enum class OpenMode { read_write, read_only };
+enum class OpenMode {
+  read_write,
+  read_only,
+  inspect,  // read-only, also when a part of a sector at the end is left over; that is not there
+};
 
 // Requests that the kernel holds at once for one queue of a device. The system has a limited number
 // of them in all (fs.aio-max-nr).

@@ -90,6 +90,14 @@ Status check_supported(const SuperblockDisk& disk) {
 
 }  // namespace
 
+bool Superblock::is_copy() const {
+  return (incompatible & kFeatureMetadataCopy) != 0;
+}
+
+void Superblock::mark_as_copy() {
+  incompatible |= kFeatureMetadataCopy;
+}
+
 void encode_superblock(const Superblock& superblock, BlockAddress address, MutableBlock out) {
   assert(out.size() == kBlockSize);
   assert(address == kSuperblockA || address == kSuperblockB);

@@ -89,6 +89,11 @@ struct Superblock {
 
   bool operator==(const Superblock&) const = default;
 
+  // The metadata of a store that holds its own, copied away from the data: to be looked at and
+  // dumped, never to be served or written to.
+  bool is_copy() const;
+  void mark_as_copy();
+
   std::uint64_t chunk_size() const { return 1ULL << chunk_shift; }
   std::uint64_t blocks_per_chunk() const { return 1ULL << (chunk_shift - kBlockShift); }
   std::uint64_t origin_chunks() const {
@@ -115,6 +120,8 @@ Result<Superblock> decode_superblock(ConstBlock block, BlockAddress address);
 // store whose metadata lies elsewhere, unsupported when either is of a newer
 // build, corrupt when there is (or was) a store but no copy of its superblock can be trusted.
 Result<Superblock> read_superblock(Device& metadata);
+// invalid, with what to do instead, when this is a copy of metadata.
+Status refuse_copy(const Superblock& superblock, const Device& device);
 // Are the devices large enough for what the superblock says lies on them? metadata is null when it
 // is on the store; with a device of its own, the store's data label is read and checked too.
 Status check_devices(const Superblock& superblock, Device& store, Device* metadata);

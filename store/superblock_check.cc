@@ -94,6 +94,7 @@ Status check_tree(const Superblock& s, const SpaceLayout& meta) {
 Status check_superblock(const Superblock& s) {
   if (s.uuid.is_nil()) return bad("no UUID");
   if (s.data.chunk_shift != s.chunk_shift) return bad("two chunk sizes");
+  if (s.is_copy() && s.separate_metadata) return bad("a copy of metadata that is on its own");
   CSNAP_TRY(check_space(s.data, "data"));
   if (s.store_chunks() > kLostStore) return bad(std::to_string(s.store_chunks()) + " chunks");
   if (s.separate_metadata) {

@@ -22,13 +22,16 @@ inline constexpr std::uint32_t kSuperblockRepairing = 2;
 // Incompatible features: a build that does not know one must not touch the store. The names of
 // those in use are stored too, so that an older build can say what it lacks.
 inline constexpr std::uint64_t kFeatureSeparateMetadata = 1ULL << 0;
+// Metadata alone, as csnap-check --repair --to leaves it: the data is somewhere else.
+inline constexpr std::uint64_t kFeatureMetadataCopy = 1ULL << 1;
 inline constexpr std::size_t kFeatureName = 32;  // bytes, padded with zeros
 struct FeatureName {
   std::uint64_t bit;
   const char* name;
 };
-inline constexpr std::array<FeatureName, 1> kIncompatibleFeatures{{
+inline constexpr std::array<FeatureName, 2> kIncompatibleFeatures{{
     {kFeatureSeparateMetadata, "separate-metadata"},
+    {kFeatureMetadataCopy, "metadata-copy"},
 }};
 
 struct SpaceDisk {

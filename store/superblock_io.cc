@@ -52,7 +52,28 @@ bool newer(const Superblock& a, const Superblock& b) {
   return age(a) > age(b);
 }
 
-Status neither(const Device& device, const Copy& a, const Copy& b) {
+// Of which store are there other blocks of the fixed areas at the beginning, each where it says
+// that it belongs? Tables are always among them, and in small stores bitmaps and journal. Blocks of
+// the tree do not count: alone they are no store, and are left behind where one was.
+std::optional<Uuid> store_around(Device& device) {
+  constexpr std::uint64_t kAtOnce = 256, kLookAt = 1024;  // blocks: 4 MiB
+  const std::uint64_t end = std::min(kLookAt, device.size() / kBlockSize);
+  AlignedBuffer buffer(kAtOnce * kBlockSize);
+  for (std::uint64_t at = 0; at < end; at += kAtOnce) {
+    const auto piece = buffer.span().first(std::min(kAtOnce, end - at) * kBlockSize);
+    if (!read_sync(device, at * kBlockSize, piece).ok()) continue;
+    for (std::uint64_t i = 0; i < piece.size() / kBlockSize; ++i) {
+      const ConstBlock block = piece.subspan(i * kBlockSize, kBlockSize);
+      if (kind_of(block) == BlockKind::leaf || kind_of(block) == BlockKind::node) continue;
+      Uuid uuid;
+      std::memcpy(uuid.bytes.data(), view_as<BlockHeader>(block).uuid, uuid.bytes.size());
+      if (check_any_block(block, BlockAddress(at + i), uuid).ok()) return uuid;
+    }
+  }
+  return std::nullopt;
+}
+
+Status neither(Device& device, const Copy& a, const Copy& b) {
   if (a.data_of)
     return Status(Code::invalid, device.name() + " holds the data of store " +
                                      a.data_of->to_string() +
@@ -62,17 +83,38 @@ Status neither(const Device& device, const Copy& a, const Copy& b) {
   const std::string text = device.name() +
                            ": no usable superblock: first copy: " + first.message() +
                            "; second copy: " + second.message();
-  if (!a.ours && !b.ours) return Status(Code::not_found, device.name() + " holds no csnap store");
+  if (!a.ours && !b.ours) {
+    const auto uuid = store_around(device);
+    if (!uuid) return Status(Code::not_found, device.name() + " holds no csnap store");
+    return Status(Code::corrupt, device.name() +
+                                     ": both copies of the superblock were overwritten, but other "
+                                     "blocks of store " +
+                                     uuid->to_string() +
+                                     " are there; csnap-check looks for a copy in the journal");
+  }
   if (first.code() == Code::io_error || second.code() == Code::io_error)
     return Status(Code::io_error, text);
   return Status(Code::corrupt, text);
 }
 
+// A device that is too small for both copies.
+Status read_cut_off(Device& device) {
+  if (device.size() >= (kSuperblockA.value + 1) * kBlockSize) {
+    const Copy a = read_copy(device, kSuperblockA);
+    if (a.superblock.ok())
+      return Status(Code::corrupt,
+                    device.name() + " has " + std::to_string(device.size()) +
+                        " bytes, but the store on it was made for " +
+                        std::to_string(a.superblock->metadata_space().blocks * kBlockSize) +
+                        ": its end is missing");
+  }
+  return Status(Code::not_found, device.name() + " holds no csnap store: it is too small");
+}
+
 }  // namespace
 
 Result<Superblock> read_superblock(Device& metadata) {
-  if (metadata.size() < (kSuperblockB.value + 1) * kBlockSize)
-    return Status(Code::not_found, metadata.name() + " holds no csnap store: it is too small");
+  if (metadata.size() < (kSuperblockB.value + 1) * kBlockSize) return read_cut_off(metadata);
   Copy a = read_copy(metadata, kSuperblockA);
   Copy b = read_copy(metadata, kSuperblockB);
   // One copy of a newer build means that a newer build has changed the store: the other copy,
@@ -88,6 +130,16 @@ Result<Superblock> read_superblock(Device& metadata) {
                   metadata.name() + ": the two superblocks are of different stores, " +
                       a.superblock->uuid.to_string() + " and " + b.superblock->uuid.to_string());
   return newer(*b.superblock, *a.superblock) ? std::move(b.superblock) : std::move(a.superblock);
+}
+
+Status refuse_copy(const Superblock& superblock, const Device& device) {
+  if (!superblock.is_copy()) return {};
+  const std::string& name = device.name();
+  return Status(Code::invalid,
+                name + " is a copy of the metadata of store " + superblock.uuid.to_string() +
+                    ", made by csnap-check --to, and has none of its data; it is put back with: "
+                    "csnap-dump " +
+                    name + " | csnap-restore --force STORE");
 }
 
 Status check_superblock_copies(Device& metadata) {
@@ -141,7 +193,8 @@ Status check_devices(const Superblock& superblock, Device& store, Device* metada
     if (device.size() / kBlockSize >= space.blocks) return {};
     return Status(Code::corrupt, device.name() + " has " + std::to_string(device.size()) +
                                      " bytes, but the store on it was made for " +
-                                     std::to_string(space.blocks * kBlockSize));
+                                     std::to_string(space.blocks * kBlockSize) +
+                                     ": its end is missing");
   };
   CSNAP_TRY(check_size(store, superblock.data));
   if (!metadata) return {};

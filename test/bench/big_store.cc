@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "server/offline.h"
 #include "store/open_device.h"
@@ -62,9 +63,13 @@ Status run(const char* path, std::uint64_t exceptions) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const bool help = argc == 2 && argv[1] == std::string_view("--help");
   if (argc != 3) {
-    std::fputs("Usage: csnap_big_store STORE NUMBER\n", stderr);
-    return 2;
+    std::fputs(
+        "Usage: csnap_big_store STORE NUMBER\n"
+        "Fills the store on STORE, which nobody has open, with NUMBER exceptions.\n",
+        help ? stdout : stderr);
+    return help ? 0 : 2;
   }
   const csnap::Status status = run(argv[1], std::strtoull(argv[2], nullptr, 10));
   if (status.ok()) return 0;

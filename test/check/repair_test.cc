@@ -20,6 +20,15 @@ std::string text_of(const RepairReport& report) {
   return text;
 }
 
+bool says_what_was_done(const RepairReport& report) {
+  const Mended& done = report.done;
+  return !report.deeds.empty() || !done.recovered.empty() || !report.lost.empty() ||
+         done.blocks_cut + done.exceptions_cleared + done.chunks_rotten + done.masks_corrected +
+                 done.bits_cleared + done.bitmap_blocks + done.checksum_blocks +
+                 done.blocks_reclaimed >
+             0;
+}
+
 // Repairs, and checks all that holds whatever the damage was. Returns how many chunks are lost,
 // over all snapshots.
 std::size_t repair_and_read(CheckRig& rig, bool data = false) {
@@ -28,6 +37,7 @@ std::size_t repair_and_read(CheckRig& rig, bool data = false) {
   INFO(text_of(*report));
   CHECK(report->before.damaged());
   CHECK(report->changed);
+  CHECK(says_what_was_done(*report));
   CHECK_FALSE(report->after.damaged());
   CHECK(report->after.number_of(Severity::leak) == 0);
   const auto again = rig.repair(data);
@@ -86,6 +96,45 @@ TEST_CASE("A damaged root costs nothing while its leaves are well") {
   CHECK(repair_and_read(rig) == 0);
 }
 
+TEST_CASE("Leaves below a damaged root stay where they are") {
+  CheckRig rig;
+  const Superblock before = rig.superblock();
+  const auto root = rig.block(before.tree_root);
+  const NodeView view(root);
+  std::vector<std::pair<BlockAddress, std::vector<std::byte>>> leaves;
+  for (unsigned i = 0; i < view.entries(); ++i)
+    leaves.emplace_back(view.child(i), rig.block(view.child(i)));
+  REQUIRE(leaves.size() > 3);
+  rig.flip(before.tree_root);
+  CHECK(repair_and_read(rig) == 0);
+  for (const auto& [address, content] : leaves) CHECK(rig.block(address) == content);
+  CHECK(rig.superblock().tree_blocks == before.tree_blocks);
+}
+
+TEST_CASE("A leaf that claims what another one below a damaged root has is not believed") {
+  CheckRig rig;
+  const Superblock s = rig.superblock();
+  const BlockAddress one = rig.leaf(1), other = rig.leaf(2);
+  const bool older = GENERATE(false, true);
+  INFO("the older one of them " << older);
+  const auto content = rig.block(other);
+  rig.change(one, [&](MutableBlock b) {
+    auto& header = view_as<BlockHeader>(b);
+    header.sequence.set(header.sequence.get() + (older ? -1 : 1));
+    constexpr std::size_t kFirst = sizeof(BlockHeader) + sizeof(LeafHead);
+    auto& entry = view_as<DiskLeafEntry>(b.subspan(kFirst));
+    const ConstBlock theirs = content;
+    entry.store.set(view_as<DiskLeafEntry>(theirs.subspan(kFirst)).store.get());
+  });
+  rig.flip(s.tree_root);
+  const auto report = rig.repair();
+  if (!report.ok()) FAIL(report.status().to_string());
+  INFO(text_of(*report));
+  CHECK_FALSE(report->after.damaged());
+  CHECK_FALSE(report->lost.empty());
+  CHECK(rig.check_store() == "");
+}
+
 TEST_CASE("With a leaf damaged below a damaged root, what lay between the others is lost") {
   CheckRig rig;
   const auto root = rig.block(rig.superblock().tree_root);
@@ -126,6 +175,22 @@ TEST_CASE("Both superblocks are found again in the journal") {
   CHECK(rig.read_everything().empty());
 }
 
+TEST_CASE("A store with nothing left of both superblocks is known by its other blocks") {
+  CheckRig rig;
+  const std::vector<std::byte> nothing(kBlockSize, GENERATE(std::byte{0}, std::byte{0xa5}));
+  rig.meta().poke(kSuperblockA.value * kBlockSize, nothing);
+  rig.meta().poke(kSuperblockB.value * kBlockSize, nothing);
+  const CheckReport found = rig.check();
+  INFO(text_of(found));
+  CHECK(found.complete);
+  CHECK(found.number_of(Severity::damage) == 1);
+  CHECK(mentions(found, "were overwritten"));
+  const auto report = rig.repair();
+  if (!report.ok()) FAIL(report.status().to_string());
+  CHECK_FALSE(report->after.damaged());
+  CHECK(rig.read_everything().empty());
+}
+
 TEST_CASE("Snapshots whose names are lost get others, and keep their content") {
   CheckRig rig;
   rig.flip(rig.superblock().snapshots);
@@ -134,6 +199,8 @@ TEST_CASE("Snapshots whose names are lost get others, and keep their content") {
   INFO(text_of(*report));
   CHECK_FALSE(report->after.damaged());
   REQUIRE(report->after.snapshots.size() == 3);
+  REQUIRE(report->before.doubts.size() == 1);
+  CHECK(report->before.doubts[0].find("no content of their own") != std::string::npos);
   CHECK(report->after.snapshots[0].name == "recovered-0");
   CHECK(rig.read_everything().empty());
 }
@@ -191,6 +258,10 @@ TEST_CASE("Of a damaged journal what came behind the damage is marked as lost") 
   INFO(text_of(*report));
   CHECK(report->before.damaged());
   CHECK_FALSE(report->after.damaged());
+  // Of the other one nobody knows what it said.
+  REQUIRE(report->before.doubts.size() == 1);
+  CHECK(report->before.doubts[0].find("one commit of the journal (" +
+                                      std::to_string(victim->sequence.value) + ")") == 0);
   for (std::uint64_t c = 108; c < 110; ++c) {
     bool named = false;
     for (const LostRange& range : report->lost) named |= range.chunks.contains(Chunk(c));
@@ -219,6 +290,39 @@ TEST_CASE("A whole checkpoint behind the damage of a journal saves everything") 
   CHECK(mentions(report, "nothing is lost"));
   CHECK(report.number_of(Severity::damage) == 1);
   CHECK(repair_and_read(rig) == 0);
+}
+
+TEST_CASE("A copy of metadata without its data is no store") {
+  const bool separate = GENERATE(false, true);
+  const bool damaged = GENERATE(false, true);
+  RigOptions options = CheckRig::default_options();
+  options.separate_metadata = separate;
+  CheckRig rig(options);
+  rig.open();
+  REQUIRE(rig.create("late").ok());
+  REQUIRE(rig.write_origin_now({Chunk(100), 10}, 55).ok());
+  rig.kill();
+  const std::uint64_t exceptions = rig.check().counts.exceptions;
+  if (damaged) rig.flip(rig.superblock().clients);
+  const auto report = rig.repair(false, true);
+  if (!report.ok()) FAIL(report.status().to_string());
+  INFO(text_of(*report));
+  CHECK(report->changed == damaged);
+  CHECK_FALSE(report->deeds.empty());
+  CHECK_FALSE(report->after.damaged());
+  CHECK(report->after.counts.commits == 0);
+  CHECK(report->after.counts.exceptions == exceptions);
+  CHECK(rig.superblock().is_copy() != separate);
+  if (separate) {
+    CHECK(rig.read_everything().empty());
+    return;
+  }
+  CHECK(rig.try_open().code() == Code::invalid);
+  CHECK(rig.repair().status().code() == Code::invalid);
+  CHECK(mentions(rig.check(), "copy of a store's metadata"));
+  // Nothing in it brings back a superblock without the mark.
+  CHECK(rig.repair(false, true).ok());
+  CHECK(rig.superblock().is_copy());
 }
 
 TEST_CASE("A repair that is cut short by a power failure is finished by the next one") {

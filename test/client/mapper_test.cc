@@ -168,6 +168,19 @@ TEST_CASE("A session that the server has forgotten loses its grants before it ge
   rig.expect<wire::UniqueRequest>(wire::MESSAGE_UNIQUE);
 }
 
+TEST_CASE("A volume that has the id and is not the one that was opened is gone") {
+  MapperRig rig(false);
+  rig.connect();
+  rig.mapper->disconnected();
+  rig.mapper->connected(rig.time);
+  const auto id = rig.expect<wire::Hello>(wire::MESSAGE_HELLO).first;
+  auto w = rig.welcome();
+  w.set_resumed(true);
+  w.mutable_volume()->set_uuid(uuid_to_proto(Uuid::from_random(70, 80)));
+  rig.reply(wire::MESSAGE_WELCOME, id, w);
+  CHECK(rig.read(1, 1)->status.code() == Code::stale);
+}
+
 TEST_CASE("A session that is over is begun anew, and no lost Welcome brings its grants back") {
   MapperRig rig;
   rig.connect();

@@ -69,6 +69,22 @@ TEST_CASE("A restore that is larger than journal and cache is done in many check
   round_trip(options, 3000);
 }
 
+TEST_CASE("A restore needs no more flushes for a smaller journal") {
+  RigOptions options = options_for(12, false);
+  options.origin_chunks = 6000;
+  options.store_bytes = 128u << 20;
+  options.journal_bytes = kMinJournalBlocks * kBlockSize;
+  DumpRig rig(options);
+  rig.make_history(2000);
+  rig.close();
+  const std::string before = rig.dump_text();
+  rig.wipe_metadata();
+  const std::uint64_t flushes = rig.store->counters().flushes;
+  restore_ok(rig, before, 16u << 20);
+  CHECK(rig.store->counters().flushes - flushes < 50);
+  rig.compare_all();
+}
+
 TEST_CASE("A store is dumped as it would be after recovery, and nothing is written to it") {
   DumpRig rig(options_for(12, false));
   rig.make_history(100, false);

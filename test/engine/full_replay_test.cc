@@ -35,4 +35,25 @@ TEST_CASE("Space that came free on a full store is no hindrance to replay") {
   rig.close();
 }
 
+TEST_CASE("A deletion that frees more than is held back at once comes to its end by itself") {
+  RigOptions options;
+  options.origin_chunks = 2000;
+  options.max_held_runs = 16;
+  Rig rig(options);
+  rig.open();
+  REQUIRE(rig.create("old").ok());
+  // Neighbours lie apart in the store: none of what is freed merges.
+  for (std::uint64_t from = 0; from < 3; ++from)
+    for (std::uint64_t c = from; c < options.origin_chunks; c += 3)
+      REQUIRE(rig.write_origin_now({Chunk(c), 1}, 1 + c).ok());
+  const std::uint64_t used = rig.engine().status().exception_chunks;
+  REQUIRE(used == options.origin_chunks);
+  REQUIRE(rig.remove("old").ok());
+  rig.until([&] { return rig.engine().status().exception_chunks == 0; });
+  rig.until_idle();
+  CHECK(rig.engine().list().empty());
+  rig.check_all();
+  rig.close();
+}
+
 }  // namespace csnap

@@ -55,6 +55,7 @@ Status Rig::try_open() {
   if (metadata) devices.metadata = make(metadata, 2);
   EngineOptions engine_options;
   engine_options.cache_bytes = options.cache_bytes;
+  engine_options.max_held_runs = options.max_held_runs;
   engine_options.holder = "rig";
   engine_options.random_seed = rng_();
   auto opened = Engine::open(std::move(devices), engine_options, *this);

@@ -29,6 +29,7 @@ struct RigOptions {
   std::uint64_t journal_bytes = 256u << 10;
   bool separate_metadata = false;
   std::size_t cache_bytes = 1u << 20;
+  std::uint64_t max_held_runs = 65536;
   std::uint64_t seed = 1;
 };
 

@@ -71,6 +71,30 @@ TEST_CASE("After a restart a session uploads its locks and goes on") {
             .refused_size() == 2);
 }
 
+TEST_CASE("The end of a read of before a restart, told late, ends no read of after it") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto session = rig.new_uuid();
+  const auto before = read_chunks(rig, rig.open(session, snapshot.id()), 7, 1).read_id();
+  rig.restart();
+  const auto second = rig.connect();
+  CHECK(resume(rig, second, rig.hello(session, snapshot.id())).restarted());
+  rig.send(second, wire::MESSAGE_UPLOAD_DONE, wire::UploadDone());
+  rig.expect(second, wire::MESSAGE_UPLOAD_DONE_REPLY);
+  const auto after = read_chunks(rig, second, 7, 1).read_id();
+  CHECK(after > before);
+  wire::FinishRead late;
+  late.add_read_ids(before);
+  rig.send(second, wire::MESSAGE_FINISH_READ, late);
+  const auto writer = rig.open(rig.new_uuid());
+  rig.send(writer, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(7, 1));
+  CHECK_FALSE(rig.next(writer));
+  wire::FinishRead finish;
+  finish.add_read_ids(after);
+  rig.send(second, wire::MESSAGE_FINISH_READ, finish);
+  rig.expect(writer, wire::MESSAGE_UNIQUE_REPLY);
+}
+
 TEST_CASE("Sessions that do not come back after a restart are waited for no longer than a lease") {
   ServiceRig rig;
   const auto snapshot = rig.create("s");

@@ -37,6 +37,7 @@ struct Profile {
   std::uint64_t metadata_bytes = 0;  // 0: on the store
   std::uint64_t journal_bytes = 0;
   std::size_t cache_bytes = 0;
+  std::uint64_t max_held_runs() const { return cache_bytes >> 12; }
   std::uint64_t lease_ms = 1000;
   std::uint64_t heartbeat_ms = 100;
 

@@ -74,6 +74,7 @@ Status Server::start(std::uint64_t incarnation) {
   if (world_.metadata) devices.metadata = port(*world_.metadata);
   EngineOptions engine_options;
   engine_options.cache_bytes = world_.profile.cache_bytes;
+  engine_options.max_held_runs = world_.profile.max_held_runs();
   engine_options.holder = "sim";
   engine_options.random_seed = incarnation;
   checkpointing_ = false;

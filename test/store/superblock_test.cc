@@ -116,6 +116,23 @@ TEST_CASE("a feature in use leaves its name for older builds") {
   CHECK(std::memcmp(block.data() + 576, "separate-metadata", 18) == 0);
 }
 
+TEST_CASE("a copy of metadata is known as such, and refused with what to do") {
+  Superblock s = sample();
+  const MemoryDevice device(std::make_shared<MemoryVolume>("md", kBlockSize));
+  CHECK_FALSE(s.is_copy());
+  CHECK(refuse_copy(s, device).ok());
+  s.mark_as_copy();
+  const auto back = decode_superblock(encoded(s), kSuperblockA);
+  REQUIRE(back.ok());
+  CHECK(back->is_copy());
+  const Status refused = refuse_copy(*back, device);
+  CHECK(refused.code() == Code::invalid);
+  CHECK(refused.message().find("csnap-dump md | csnap-restore") != std::string::npos);
+  Superblock separate = sample(true);  // there it would be no copy, but the metadata itself
+  separate.mark_as_copy();
+  CHECK(decode_superblock(encoded(separate), kSuperblockA).status().code() == Code::corrupt);
+}
+
 TEST_CASE("an unknown compatible feature is no obstacle and is kept") {
   CHECK(tampered(sample(), [](SuperblockDisk& d) { d.compatible.set(6); })->compatible == 6);
 }
@@ -256,6 +273,9 @@ TEST_CASE_METHOD(Fixture, "either copy alone is enough") {
 TEST_CASE_METHOD(Fixture, "a device without a superblock holds no store") {
   wipe(kSuperblockA);
   wipe(kSuperblockB);
+  // Its other blocks tell that there was one.
+  CHECK(read_superblock(device).status().code() == Code::corrupt);
+  for (BlockAddress block(0); block.value < device.size() / kBlockSize; ++block) wipe(block);
   CHECK(read_superblock(device).status().code() == Code::not_found);
   MemoryDevice tiny(std::make_shared<MemoryVolume>("tiny", 4096));
   CHECK(read_superblock(tiny).status().code() == Code::not_found);

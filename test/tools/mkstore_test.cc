@@ -120,6 +120,9 @@ TEST_CASE_METHOD(Fixture, "a store that is damaged is still not free for the tak
   write(options.store, 4096 + 200, "damage");
   write(options.store, 1048576 + 200, "damage");
   CHECK(content(options.store) == "a damaged csnap store");
+  write(options.store, 4096, std::string(4096, '\0'));
+  write(options.store, 1048576, std::string(4096, '\0'));
+  CHECK(content(options.store) == "a damaged csnap store");
   CHECK(make().status().code() == Code::exists);
 }
 
@@ -133,8 +136,7 @@ TEST_CASE_METHOD(Fixture, "a partition table is refused, and gone when forced") 
   REQUIRE(make().ok());
   REQUIRE(content(options.store).has_value());
   CHECK_THAT(*content(options.store), Catch::Contains("csnap store"));
-  write(options.store, 4096, std::string(4096, '\0'));
-  write(options.store, 1048576, std::string(4096, '\0'));
+  write(options.store, 4096, std::string(4 * kMiB, '\0'));
   CHECK(content(options.store) == std::nullopt);
 }
 
@@ -259,7 +261,8 @@ TEST_CASE("options are read, and nonsense is refused") {
         Arguments{"--chunk-size", "3K", "o", "s"}, Arguments{"--chunk-size", "2M", "o", "s"},
         Arguments{"--size", "0", "o", "s"}, Arguments{"--size", "5000", "o", "s"},
         Arguments{"--size", "big", "o", "s"}, Arguments{"--bogus", "o", "s"},
-        Arguments{"--metadata", "", "o", "s"}, Arguments{"", "s"}})
+        Arguments{"--journal-size", "512K", "o", "s"}, Arguments{"--metadata", "", "o", "s"},
+        Arguments{"", "s"}})
     CHECK(parse_mkstore_options(bad).status().code() == Code::invalid);
   CHECK(parse_mkstore_options({"--help"})->help);
   CHECK_THAT(mkstore_usage(), Catch::Contains("ORIGIN STORE"));

@@ -19,7 +19,8 @@ Arguments parse_arguments(int argc, char** argv, std::uint64_t default_seconds,
   arguments.seed = std::random_device()();
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    if (std::find(known_flags.begin(), known_flags.end(), word) != known_flags.end()) {
+    const bool help = word == "--help" || word == "-h";
+    if (!help && std::find(known_flags.begin(), known_flags.end(), word) != known_flags.end()) {
       arguments.flags.insert(word);
     } else if (i + 1 < argc && word == "--bin") {
       arguments.programs = argv[++i];
@@ -32,9 +33,10 @@ Arguments parse_arguments(int argc, char** argv, std::uint64_t default_seconds,
     } else {
       std::string flags;
       for (const auto& flag : known_flags) flags += " [" + flag + "]";
-      fprintf(stderr, "Usage: %s [--bin FOLDER] [--seconds N | --minutes N] [--seed N]%s\n",
-              argv[0], flags.c_str());
-      exit(2);
+      fprintf(help ? stdout : stderr,
+              "Usage: %s [--bin FOLDER] [--seconds N | --minutes N] [--seed N]%s\n", argv[0],
+              flags.c_str());
+      exit(help ? 0 : 2);
     }
   }
   printf("seed %" PRIu64 "\n", arguments.seed);

@@ -19,7 +19,7 @@ struct Arguments {
   bool has(const std::string& flag) const { return flags.contains(flag); }
 };
 
-// Exits with 2 when it is wrong.
+// Exits with 2 when it is wrong, with 0 after --help.
 Arguments parse_arguments(int argc, char** argv, std::uint64_t default_seconds,
                           const std::vector<std::string>& known_flags);
 

@@ -50,11 +50,12 @@ int check(const csnap::CheckToolOptions& options) {
 }
 
 int repair(const csnap::CheckToolOptions& options) {
-  const auto report = csnap::run_repair(options);
-  if (!report.ok()) return failed(report.status());
-  const int code = report->after.damaged() ? kErrorsLeft : report->changed ? kRepaired : kClean;
-  return print(options.json ? csnap::repair_report_json(options, *report)
-                            : csnap::repair_report_text(options, *report),
+  const auto outcome = csnap::run_repair(options);
+  if (!outcome.ok()) return failed(outcome.status());
+  const csnap::RepairReport& report = outcome->report;
+  const int code = report.after.damaged() ? kErrorsLeft : report.changed ? kRepaired : kClean;
+  return print(options.json ? csnap::repair_report_json(options, *outcome)
+                            : csnap::repair_report_text(options, *outcome),
                code);
 }
 

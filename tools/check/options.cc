@@ -17,7 +17,7 @@ po::options_description visible() {
   add("repair", "repair what can be repaired, and mark what is lost; asks first on a terminal");
   add("to", po::value<std::string>()->value_name("PATH"),
       "with --repair: leave STORE as it is; put all metadata into the new file PATH, repaired");
-  add("force", "with --to: replace PATH if it exists");
+  add("force", "with --to: replace PATH if it is a copy that was made before");
   add("yes,y", "with --repair: do not ask");
   add("data", "read the data of all exceptions too and compare it with its checksums");
   add("metadata", po::value<std::string>()->value_name("PATH"),

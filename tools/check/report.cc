@@ -16,6 +16,13 @@ std::string verdict(const CheckReport& report) {
   return number(damage, "damage", "damages") + " found";
 }
 
+// What repair does not mend either.
+std::string doubts_of(const CheckReport& report) {
+  std::string text;
+  for (const std::string& doubt : report.doubts) text += "not known: " + doubt + "\n";
+  return text;
+}
+
 std::string contents(const CheckToolOptions& options, const CheckReport& report) {
   const CheckCounts& counts = report.counts;
   std::string text = number(counts.snapshots, "snapshot", "snapshots") + ", " +
@@ -24,7 +31,7 @@ std::string contents(const CheckToolOptions& options, const CheckReport& report)
                      number(counts.nodes, "node", "nodes");
   if (counts.commits > 0)
     text += ", " + number(counts.commits, "commit", "commits") + " replayed in memory";
-  if (options.data)
+  if (options.data || counts.data_chunks > 0)
     text += ", data of " + number(counts.data_chunks, "chunk", "chunks") + " compared, " +
             std::to_string(counts.unverifiable) + " without a checksum";
   return text;
@@ -76,6 +83,7 @@ std::string check_report_text(const CheckToolOptions& options, const CheckReport
   std::string text;
   for (const Finding& finding : report.findings)
     text += std::string(severity_name(finding.severity)) + ": " + to_string(finding) + "\n";
+  text += doubts_of(report);
   if (report.complete) text += options.store + ": " + contents(options, report) + "\n";
   text += options.store + ": " + verdict(report) +
           (report.complete ? "" : "; the rest could not be looked at") + "\n";
@@ -95,6 +103,7 @@ boost::json::object json_of(const CheckToolOptions& options, const CheckReport& 
   boost::json::array findings;
   for (const Finding& finding : report.findings) findings.push_back(to_json(finding));
   out["findings"] = std::move(findings);
+  out["not_known"] = to_json(report.doubts);
   out["counts"] = to_json(report.counts);
   return out;
 }
@@ -102,8 +111,7 @@ boost::json::object json_of(const CheckToolOptions& options, const CheckReport& 
 // What was done, one sentence each.
 std::vector<std::string> deeds(const RepairReport& report) {
   const Mended& done = report.done;
-  std::vector<std::string> out;
-  if (!report.superblock.empty()) out.push_back(report.superblock);
+  std::vector<std::string> out = report.deeds;
   const auto add = [&](std::uint64_t n, const char* one, const char* many) {
     if (n > 0) out.push_back(number(n, one, many));
   };
@@ -112,6 +120,11 @@ std::vector<std::string> deeds(const RepairReport& report) {
       "leaves that nothing led to were found again");
   add(done.exceptions_saved, "chunk in them saved", "chunks in them saved");
   add(done.exceptions_cleared, "impossible exception taken out", "impossible exceptions taken out");
+  add(done.chunks_rotten, "chunk given up whose data did not have its checksum",
+      "chunks given up whose data did not have its checksum");
+  add(done.masks_corrected, "mask in a node corrected", "masks in nodes corrected");
+  add(done.bits_cleared, "entry freed of bits of snapshots that are not there",
+      "entries freed of bits of snapshots that are not there");
   add(done.bitmap_blocks, "bitmap block written anew", "bitmap blocks written anew");
   add(done.checksum_blocks, "block of the checksum table emptied",
       "blocks of the checksum table emptied");
@@ -119,15 +132,31 @@ std::vector<std::string> deeds(const RepairReport& report) {
       "blocks given back that nothing used");
   for (const std::string& name : done.recovered)
     out.push_back("a snapshot that had lost its name is now " + name);
+  if (out.empty() && report.changed) out.push_back("the metadata was written anew");
   return out;
 }
 
 std::string text_of(const LostRange& lost) {
   std::string names;
   for (const std::string& name : lost.snapshots) names += (names.empty() ? "" : ", ") + name;
-  return "chunks " + std::to_string(lost.chunks.start.value) + " to " +
-         std::to_string(lost.chunks.end().value - 1) + " of " +
+  return to_string(lost.chunks) + " of " +
          (names.empty() ? "no snapshot that still has a name" : names);
+}
+
+// What became of the copy, and how it is used.
+std::string copy_text(const CheckToolOptions& options, const RepairOutcome& outcome) {
+  const CheckReport& after = outcome.report.after;
+  if (!outcome.written) return options.to + ": not written, for not all could be repaired\n";
+  std::string text = options.to + ": written, with all metadata; ";
+  if (options.metadata.empty())
+    return text + "it is put back with: csnap-dump " + options.to + " | csnap-restore --force " +
+           options.store + "\n";
+  text += "it takes the place of " + options.metadata + "\n";
+  if (after.damaged())
+    text += "What is damaged on " + options.store +
+            " itself is repaired with: csnap-check --repair --metadata " + options.to + " " +
+            options.store + "\n";
+  return text;
 }
 
 }  // namespace
@@ -136,22 +165,38 @@ std::string check_report_json(const CheckToolOptions& options, const CheckReport
   return to_json_text(json_of(options, report));
 }
 
-std::string repair_report_text(const CheckToolOptions& options, const RepairReport& report) {
-  if (!report.changed) return check_report_text(options, report.before);
+std::string repair_report_text(const CheckToolOptions& options, const RepairOutcome& outcome) {
+  const RepairReport& report = outcome.report;
+  const std::string copy = options.to.empty() ? "" : copy_text(options, outcome);
   std::string text;
+  if (!report.changed) {
+    for (const std::string& deed : deeds(report)) text += "in the copy: " + deed + "\n";
+    text += check_report_text(options, report.before);
+    if (options.to.empty() && report.before.counts.commits > 0 && !report.before.damaged())
+      text += options.store + ": nothing was changed; " +
+              number(report.before.counts.commits, "commit", "commits") + " of the journal " +
+              "will be replayed by the next server\n";
+    return text + copy;
+  }
   for (const Finding& finding : report.before.findings)
     text += std::string(severity_name(finding.severity)) + ": " + to_string(finding) + "\n";
   for (const std::string& deed : deeds(report)) text += "repaired: " + deed + "\n";
   for (const LostRange& lost : report.lost) text += "marked as lost: " + text_of(lost) + "\n";
   text += report.after.damaged() ? "After the repair:\n" : "";
-  return text + check_report_text(options, report.after);
+  text += doubts_of(report.before) + check_report_text(options, report.after);
+  if (!report.before.doubts.empty() && !report.after.damaged())
+    text += options.store + ": the metadata is sound again, but not all that snapshots held is " +
+            "known; see above\n";
+  return text + copy;
 }
 
-std::string repair_report_json(const CheckToolOptions& options, const RepairReport& report) {
+std::string repair_report_json(const CheckToolOptions& options, const RepairOutcome& outcome) {
+  const RepairReport& report = outcome.report;
   boost::json::object out = json_of(options, report.before);
   boost::json::object repair;
   repair["changed"] = report.changed;
   repair["to"] = options.to.empty() ? boost::json::value(nullptr) : boost::json::value(options.to);
+  repair["written"] = outcome.written;
   repair["done"] = to_json(deeds(report));
   repair["lost"] = to_json(report.lost);
   repair["after"] = json_of(options, report.after);

@@ -6,12 +6,13 @@
 
 #include "server/repair.h"
 #include "tools/check/options.h"
+#include "tools/check/run.h"
 
 namespace csnap {
 
 std::string check_report_text(const CheckToolOptions& options, const CheckReport& report);
 std::string check_report_json(const CheckToolOptions& options, const CheckReport& report);
-std::string repair_report_text(const CheckToolOptions& options, const RepairReport& report);
-std::string repair_report_json(const CheckToolOptions& options, const RepairReport& report);
+std::string repair_report_text(const CheckToolOptions& options, const RepairOutcome& outcome);
+std::string repair_report_json(const CheckToolOptions& options, const RepairOutcome& outcome);
 
 }  // namespace csnap

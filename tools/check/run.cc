@@ -3,8 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,10 +12,10 @@
 
 #include "server/metadata_blocks.h"
 #include "store/device_identity.h"
-#include "store/errno_status.h"
 #include "store/open_device.h"
 #include "store/pack_device.h"
 #include "tools/check/copy_device.h"
+#include "tools/common/output_file.h"
 #include "tools/common/progress.h"
 
 namespace csnap {
@@ -56,10 +56,6 @@ class Parts {
   std::optional<Progress> line_;
 };
 
-}  // namespace
-
-namespace {
-
 // The devices of a store, locked and open.
 struct Devices {
   std::optional<Opened> store, metadata;
@@ -90,47 +86,33 @@ std::string holder() {
   return "csnap-check, pid " + std::to_string(::getpid()) + " on " + host.data();
 }
 
-// A file made for a copy; removed again unless it was kept.
-class CopyFile {
- public:
-  static Result<CopyFile> make(const CheckToolOptions& options, std::uint64_t size) {
-    if (options.force && ::unlink(options.to.c_str()) != 0 && errno != ENOENT)
-      return errno_status(errno, options.to + ": cannot be removed");
-    Status made = create_device_file(options.to, size);
-    if (made.code() == Code::exists)
-      return Status(Code::exists, made.message() + "; use --force to replace it");
-    CSNAP_TRY(made);
-    return CopyFile(options.to);
-  }
-  ~CopyFile() {
-    if (!path_.empty()) ::unlink(path_.c_str());
-  }
-  CopyFile(CopyFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  CopyFile& operator=(CopyFile&& other) noexcept {
-    std::swap(path_, other.path_);
-    return *this;
-  }
-  void keep() { path_.clear(); }
+// Everything but the data label, which is on the store and stays as it is.
+bool metadata_is_sound(const CheckReport& report) {
+  return report.complete &&
+         std::all_of(report.findings.begin(), report.findings.end(), [](const Finding& finding) {
+           return finding.severity != Severity::damage || finding.area == CheckArea::data_label;
+         });
+}
 
- private:
-  explicit CopyFile(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
-
-Result<RepairReport> repair_copy(const CheckToolOptions& options, const Devices& devices,
-                                 const RepairOptions& repair) {
+Result<RepairOutcome> repair_copy(const CheckToolOptions& options, const Devices& devices,
+                                  const RepairOptions& repair) {
   Device& store = *devices.store->device;
   Device& metadata = devices.separate() ? *devices.separate() : store;
-  CSNAP_ASSIGN(CopyFile file, CopyFile::make(options, metadata.size()));
-  CSNAP_ASSIGN(const auto target, open_device(options.to, OpenMode::read_write));
+  OutputRules rules{{options.store}};
+  if (!options.metadata.empty()) rules.inputs.push_back(options.metadata);
+  CSNAP_ASSIGN(OutputFile file,
+               OutputFile::create_metadata(options.to, metadata.size(), rules, options.force));
+  CSNAP_ASSIGN(const auto target, open_device(file.temporary(), OpenMode::read_write));
   CopyDevice copy(metadata, *target);
-  CSNAP_ASSIGN(RepairReport report, devices.separate() ? repair_store(store, &copy, repair)
-                                                       : repair_store(copy, nullptr, repair));
-  if (report.after.damaged()) return report;
+  RepairOutcome outcome;
+  CSNAP_ASSIGN(outcome.report, devices.separate() ? repair_store(store, &copy, repair)
+                                                  : repair_store(copy, nullptr, repair));
+  if (!metadata_is_sound(outcome.report.after)) return outcome;
   CSNAP_ASSIGN(const auto runs, metadata_blocks(devices.separate() ? store : copy, copy));
   for (const BlockRun& run : runs) CSNAP_TRY(copy.copy_up(run));
-  file.keep();
-  return report;
+  CSNAP_TRY(file.finish());
+  outcome.written = true;
+  return outcome;
 }
 
 // A pack of csnap-dump, instead of the store it was made of.
@@ -152,27 +134,41 @@ Result<CheckReport> check_pack(const CheckToolOptions& options) {
 Result<CheckReport> run_check(const CheckToolOptions& options) {
   CSNAP_ASSIGN(const bool pack, PackFile::is_pack(options.store));
   if (pack) return check_pack(options);
-  CSNAP_ASSIGN(const Devices devices, open_devices(options, OpenMode::read_only));
+  CSNAP_ASSIGN(const Devices devices, open_devices(options, OpenMode::inspect));
   Parts parts(options.progress || is_terminal(STDERR_FILENO));
   return check_store(*devices.store->device, devices.separate(), check_options(options, parts));
 }
 
-Result<RepairReport> run_repair(const CheckToolOptions& options) {
+Result<RepairOutcome> run_repair(const CheckToolOptions& options) {
   CSNAP_ASSIGN(const bool pack, PackFile::is_pack(options.store));
   if (pack)
     return Status(Code::invalid, options.store +
                                      " is a pack of csnap-dump: it can be checked, but only the "
                                      "store it was made of can be repaired");
-  const bool in_place = options.to.empty();
-  CSNAP_ASSIGN(const Devices devices,
-               open_devices(options, in_place ? OpenMode::read_write : OpenMode::read_only));
   Parts parts(options.progress || is_terminal(STDERR_FILENO));
   RepairOptions repair;
   repair.check = check_options(options, parts);
   repair.holder = holder();
-  repair.copy = !in_place;
-  if (in_place) return repair_store(*devices.store->device, devices.separate(), repair);
-  return repair_copy(options, devices, repair);
+  repair.copy = !options.to.empty();
+  auto devices = open_devices(options, repair.copy ? OpenMode::inspect : OpenMode::read_write);
+  if (devices.ok() && repair.copy) {
+    auto outcome = repair_copy(options, *devices, repair);
+    return outcome.ok() ? std::move(outcome)
+                        : outcome.status().with_context(options.to + " was not written");
+  }
+  RepairOutcome outcome;
+  if (devices.ok()) {
+    CSNAP_ASSIGN(outcome.report,
+                 repair_store(*devices->store->device, devices->separate(), repair));
+    return outcome;
+  }
+  if (devices.status().code() != Code::invalid) return devices.status();
+  // A file that was cut off within a sector cannot be written to. It can be looked at.
+  const auto look = run_check(options);
+  if (!look.ok()) return look.status();
+  if (look->complete) return devices.status();
+  outcome.report.before = outcome.report.after = *look;
+  return outcome;
 }
 
 }  // namespace csnap

@@ -10,8 +10,12 @@ namespace csnap {
 
 // busy when a server has the store open.
 Result<CheckReport> run_check(const CheckToolOptions& options);
-// The same; with options.to nothing of the store is changed. exists when there is something there
-// already.
-Result<RepairReport> run_repair(const CheckToolOptions& options);
+struct RepairOutcome {
+  RepairReport report;
+  bool written = false;  // the copy, with options.to
+};
+// The same; with options.to nothing of the store is changed. exists, invalid and busy when what is
+// there must stay.
+Result<RepairOutcome> run_repair(const CheckToolOptions& options);
 
 }  // namespace csnap

@@ -13,6 +13,7 @@
 #include "store/device_identity.h"
 #include "store/open_device.h"
 #include "store/pack_device.h"
+#include "store/superblock.h"
 #include "tools/common/output_file.h"
 #include "tools/common/progress.h"
 
@@ -31,7 +32,7 @@ Result<Opened> open_locked(const std::string& path) {
     return Status(Code::busy, lock.status().message() +
                                   "; what a server has open is listed with: csnap-admin dump");
   if (!lock.ok()) return lock.status();
-  CSNAP_ASSIGN(auto device, open_device(path, OpenMode::read_only));
+  CSNAP_ASSIGN(auto device, open_device(path, OpenMode::inspect));
   return Opened{std::move(*lock), std::move(device)};
 }
 
@@ -66,6 +67,15 @@ Result<Sources> open_sources(const DumpToolOptions& options) {
   return sources;
 }
 
+Result<OutputFile> open_output(const DumpToolOptions& options, const Sources& sources) {
+  OutputRules rules{{options.store}};
+  if (!options.metadata.empty()) rules.inputs.push_back(options.metadata);
+  if (const auto s = read_superblock(sources.metadata() ? *sources.metadata() : sources.store());
+      s.ok())
+    rules.origin_size = s->origin_size;
+  return OutputFile::create(options.output, rules);
+}
+
 void say(std::uint64_t blocks, const char* what) {
   if (blocks > 0)
     std::fprintf(stderr, "csnap-dump: blocks that %s: %llu\n", what,
@@ -94,7 +104,7 @@ Status write_pack(const DumpToolOptions& options, const Sources& sources, Output
 
 Status run_dump(const DumpToolOptions& options) {
   CSNAP_ASSIGN(const Sources sources, open_sources(options));
-  CSNAP_ASSIGN(OutputFile output, OutputFile::create(options.output));
+  CSNAP_ASSIGN(OutputFile output, open_output(options, sources));
   if (options.pack) {
     CSNAP_TRY(write_pack(options, sources, output));
     return output.finish();

@@ -63,7 +63,9 @@ std::string describe(blkid_probe probe) {
 Result<std::optional<std::string>> find_content(const std::string& path, Device& device) {
   const auto superblock = read_superblock(device);
   if (superblock.ok())
-    return std::optional("a csnap store (" + superblock->uuid.to_string() +
+    return std::optional((superblock->is_copy() ? "a copy of the metadata of a csnap store ("
+                                                : std::string("a csnap store (")) +
+                         superblock->uuid.to_string() +
                          (superblock->label.empty() ? "" : ", '" + superblock->label + "'") + ")");
   switch (superblock.status().code()) {
     case Code::not_found:

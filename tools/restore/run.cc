@@ -34,6 +34,8 @@ Result<Opened> open_target(const std::string& path, bool force) {
                                      path + " | csnap-restore STORE");
   CSNAP_ASSIGN(DeviceLock lock, lock_device(path));
   CSNAP_ASSIGN(auto device, open_device(path, OpenMode::read_write));
+  if (const auto found = read_superblock(*device); found.ok())
+    CSNAP_TRY(refuse_copy(*found, *device));
   CSNAP_ASSIGN(const auto content, find_content(path, *device));
   if (content && !force)
     return Status(Code::exists, path + " holds " + *content +

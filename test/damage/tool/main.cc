@@ -13,15 +13,22 @@ namespace {
 
 using namespace csnap;
 
-int usage() {
-  std::fputs(
+int usage(std::FILE* to, int code) {
+  std::string text =
       "Usage: damage_store DAMAGE TARGET SEED STORE [METADATA]\n"
-      "Damages one block of a sound store that nobody has open, and says which.\n"
-      "DAMAGE: flip, zero, swap, duplicate. TARGET: superblock-a, superblock-b, data-label,\n"
-      "snapshots, clients, bitmap, checksums, commit, journal, leaf, node, root, data.\n"
-      "SEED chooses the block. Exit code: 0 done, 1 failed, 2 wrong command line.\n",
-      stderr);
-  return 2;
+      "Damages one block of a sound store that nobody has open, and says which.\n\n"
+      "DAMAGE    what is done to the block:";
+  for (const Damage damage : kDamages) text += std::string(" ") + name_of(damage);
+  text += "\nTARGET    what the block is:";
+  for (const Target target : kTargets) text += std::string(" ") + name_of(target);
+  text +=
+      "\nSEED      a number; chooses among the blocks that are such, and the bytes\n"
+      "STORE     the device or file with the store; it is changed\n"
+      "METADATA  that with its metadata, if it is not on STORE\n\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong command line.\n"
+      "Example: damage_store zero leaf 1 copy-of.store\n";
+  std::fputs(text.c_str(), to);
+  return code;
 }
 
 Status run(Damage damage, Target target, std::uint64_t seed, const std::string& store_path,
@@ -51,7 +58,9 @@ Status run(Damage damage, Target target, std::uint64_t seed, const std::string& 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5 || argc > 6) return usage();
+  if (argc == 2 && (argv[1] == std::string("--help") || argv[1] == std::string("-h")))
+    return usage(stdout, 0);
+  if (argc < 5 || argc > 6) return usage(stderr, 2);
   for (const Damage damage : kDamages)
     for (const Target target : kTargets) {
       if (argv[1] != std::string(name_of(damage)) || argv[2] != std::string(name_of(target)))
@@ -61,5 +70,5 @@ int main(int argc, char** argv) {
       if (!status.ok()) std::fprintf(stderr, "damage_store: %s\n", status.to_string().c_str());
       return status.ok() ? 0 : 1;
     }
-  return usage();
+  return usage(stderr, 2);
 }
