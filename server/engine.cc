@@ -64,6 +64,10 @@ Status Engine::close() {
   return impl_->close();
 }
 
+std::optional<std::uint64_t> Engine::gathers_until_us() const {
+  return impl_->committer->gathers_until_us();
+}
+
 std::vector<int> Engine::event_fds() const {
   std::vector<int> fds;
   for (const Device* device : impl_->all_devices())

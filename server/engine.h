@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -110,6 +111,9 @@ struct EngineOptions {
   std::uint64_t max_held_runs = 65536;       // freed and not reusable yet: deletions wait then
   std::string holder;                        // written into the superblock
   std::uint64_t random_seed = 0;             // for UUIDs of snapshots
+  // Monotonic microseconds. With it a commit may wait a little for more to join it: see
+  // gathers_until_us().
+  std::function<std::uint64_t()> clock_us = nullptr;
 };
 
 struct EngineDevices {
@@ -129,6 +133,8 @@ class Engine {
   ~Engine();  // without close(): as if the power had failed, once the I/O in flight is done
 
   // -- turns -----------------------------------------------------------------------------------
+  // A commit waits for more to join it: have a turn at that time at the latest.
+  std::optional<std::uint64_t> gathers_until_us() const;
   // Delivers completions of the devices; then does what end_turn() does. Returns completions.
   std::size_t poll();
   void end_turn();
