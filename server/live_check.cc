@@ -12,7 +12,9 @@ std::string name_of(BlockKind kind, BlockAddress block) {
 }
 
 std::string range(ChunkRun run) {
-  return "chunks " + std::to_string(run.start.value) + " to " + std::to_string(run.end().value - 1);
+  const std::string first = std::to_string(run.start.value);
+  if (run.count == 1) return "chunk " + first;
+  return "chunks " + first + " to " + std::to_string(run.end().value - 1);
 }
 
 }  // namespace

@@ -76,17 +76,15 @@ void Coverage::print(std::ostream& out) const {
   }
 }
 
-bool Coverage::complete(std::ostream* out) const {
-  bool all = true;
+std::vector<std::pair<Fault, Op>> Coverage::missing() const {
+  std::vector<std::pair<Fault, Op>> pairs;
   for (std::size_t f = 0; f < kFaults; ++f) {
-    for (std::size_t op = 0; op < kOps; ++op) {
-      if (hits_[f][op] > 0 || impossible(static_cast<Fault>(f), static_cast<Op>(op))) continue;
-      if (out != nullptr)
-        *out << "never: " << kFaultNames[f] << " while " << kOpNames[op] << " was under way\n";
-      all = false;
+    for (std::size_t o = 0; o < kOps; ++o) {
+      const std::pair pair{static_cast<Fault>(f), static_cast<Op>(o)};
+      if (hits_[f][o] == 0 && !impossible(pair.first, pair.second)) pairs.push_back(pair);
     }
   }
-  return all;
+  return pairs;
 }
 
 }  // namespace csnap::sim

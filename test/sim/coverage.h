@@ -5,6 +5,8 @@
 #include <array>
 #include <cstdint>
 #include <iosfwd>
+#include <utility>
+#include <vector>
 
 namespace csnap::sim {
 
@@ -65,8 +67,8 @@ class Coverage {
   void add(const Coverage& other);
   std::uint64_t hits(Fault fault, Op op) const { return hits_[index(fault)][index(op)]; }
   void print(std::ostream& out) const;
-  // Prints, if asked to, the pairs that are possible and were never hit; true when there are none.
-  bool complete(std::ostream* out) const;
+  // The pairs that are possible and were never hit.
+  std::vector<std::pair<Fault, Op>> missing() const;
 
  private:
   template <class E>

@@ -5,6 +5,7 @@
 
 #include "test/sim/history.h"
 #include "test/sim/options.h"
+#include "test/sim/theme.h"
 #include "test/sim/workers.h"
 
 namespace {
@@ -12,18 +13,31 @@ namespace {
 using namespace csnap::sim;
 using Clock = std::chrono::steady_clock;
 
+// What no fault has met yet is aimed at when the time is over, for up to three times as long again.
 bool run_fresh_for(const SimOptions& options, Totals& totals) {
   const auto first = static_cast<std::uint64_t>(
       std::chrono::system_clock::now().time_since_epoch().count() / 1000 % 1'000'000'000'000);
   std::cout << "fresh seeds from " << first << " on\n";
   const std::chrono::duration<double> time(options.seconds);
   const auto until = Clock::now() + time;
-  const auto wait_until = until + 3 * time;
-  return run_fresh(first, options.jobs, totals, [&] {
-    const auto now = Clock::now();
-    if (now < until) return false;
-    return !options.coverage || now >= wait_until || totals.coverage.complete(nullptr);
-  });
+  if (!run_many([&](std::uint64_t n) { return fresh_seed(first, n); }, options.jobs, totals,
+                [&] { return Clock::now() >= until; }))
+    return false;
+  if (!options.coverage) return true;
+  for (std::uint64_t from = first; Clock::now() < until + 3 * time; from += 1'000'000) {
+    const auto missing = totals.coverage.missing();
+    if (missing.empty()) return true;
+    const auto seed_of = [&](std::uint64_t n) {
+      const auto [fault, op] = missing[n % missing.size()];
+      return aimed_seed({fault, op}, from + n).value_or(fresh_seed(from, n));
+    };
+    const auto before = totals.histories;
+    const bool good = run_many(seed_of, options.jobs, totals, [&] {
+      return totals.histories >= before + 2 * missing.size() + options.jobs;
+    });
+    if (!good) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -51,7 +65,10 @@ int main(int argc, char** argv) {
             << static_cast<std::uint64_t>(took * 10) / 10.0 << " s\n";
   if (options->coverage) {
     totals.coverage.print(std::cout);
-    good = good && totals.coverage.complete(&std::cout);
+    for (const auto& [fault, op] : totals.coverage.missing()) {
+      std::cout << "never: " << fault_name(fault) << " while " << op_name(op) << " was under way\n";
+      good = false;
+    }
   }
   return good ? 0 : 1;
 }

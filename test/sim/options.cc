@@ -28,7 +28,7 @@ po::options_description described() {
       "so many of the fresh ones at once. Default: as many as there are cores");
   add("coverage",
       "print how often each fault struck while each operation was under way; fail when one never "
-      "did, though fresh seeds go on for up to four times S as long as that is so");
+      "did, though what is missing is aimed at for up to three times S more");
   add("trace", "print what happens, of seeds that were named");
   add("help,h", "print this text");
   return options;

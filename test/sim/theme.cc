@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/sim/theme.h"
 
+#include <algorithm>
 #include <iterator>
 
 namespace csnap::sim {
@@ -30,6 +31,15 @@ std::optional<Aim> aim_of(std::uint64_t seed) {
   if (theme_of(seed) != Theme::aimed) return std::nullopt;
   const std::uint64_t aim = ((seed >> kThemeShift) - kFirstAim) % kAims;
   return Aim{kFaults[aim % std::size(kFaults)], kOps[aim / std::size(kFaults)]};
+}
+
+std::optional<std::uint64_t> aimed_seed(Aim aim, std::uint64_t number) {
+  const auto* fault = std::find(std::begin(kFaults), std::end(kFaults), aim.fault);
+  const auto* op = std::find(std::begin(kOps), std::end(kOps), aim.op);
+  if (fault == std::end(kFaults) || op == std::end(kOps)) return std::nullopt;
+  const auto at = static_cast<std::uint64_t>(fault - std::begin(kFaults)) +
+                  static_cast<std::uint64_t>(op - std::begin(kOps)) * std::size(kFaults);
+  return (number & ((1ULL << kThemeShift) - 1)) | (kFirstAim + at) << kThemeShift;
 }
 
 std::uint64_t fresh_seed(std::uint64_t first, std::uint64_t n) {

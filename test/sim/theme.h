@@ -34,5 +34,7 @@ Theme theme_of(std::uint64_t seed);
 std::optional<Aim> aim_of(std::uint64_t seed);
 // The n-th of a row of fresh seeds that begins at `first`: every theme in turn, every aim in turn.
 std::uint64_t fresh_seed(std::uint64_t first, std::uint64_t n);
+// One that aims there; number makes it differ from others. Nothing for pairs that no theme aims at.
+std::optional<std::uint64_t> aimed_seed(Aim aim, std::uint64_t number);
 
 }  // namespace csnap::sim

@@ -14,8 +14,6 @@
 #include <type_traits>
 #include <vector>
 
-#include "test/sim/theme.h"
-
 namespace csnap::sim {
 namespace {
 
@@ -29,7 +27,8 @@ static_assert(std::is_trivially_copyable_v<Totals>);
 // says that one went wrong.
 class Worker {
  public:
-  Worker(std::uint64_t first, std::uint64_t n, unsigned step) {
+  using SeedOf = std::function<std::uint64_t(std::uint64_t n)>;
+  Worker(const SeedOf& seed_of, std::uint64_t n, unsigned step) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) fail("pipe");
     std::cout.flush();
@@ -38,7 +37,7 @@ class Worker {
     if (pid_ < 0) fail("fork");
     if (pid_ == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (getppid() == parent) run(first, n, step, ends[1]);
+      if (getppid() == parent) run(seed_of, n, step, ends[1]);
       _exit(1);
     }
     close(ends[1]);
@@ -67,10 +66,10 @@ class Worker {
   }
 
  private:
-  static void run(std::uint64_t first, std::uint64_t n, unsigned step, int reports) {
+  static void run(const SeedOf& seed_of, std::uint64_t n, unsigned step, int reports) {
     for (bool good = true; good; n += step) {
       Totals one;
-      good = run_history(fresh_seed(first, n), false, false, one);
+      good = run_history(seed_of(n), false, false, one);
       std::cout.flush();
       if (good && write(reports, &one, sizeof(one)) != sizeof(one)) fail("report of a history");
     }
@@ -82,10 +81,10 @@ class Worker {
 
 }  // namespace
 
-bool run_fresh(std::uint64_t first, unsigned jobs, Totals& totals,
-               const std::function<bool()>& enough) {
+bool run_many(const std::function<std::uint64_t(std::uint64_t n)>& seed_of, unsigned jobs,
+              Totals& totals, const std::function<bool()>& enough) {
   std::vector<std::unique_ptr<Worker>> workers;
-  for (unsigned n = 0; n < jobs; ++n) workers.push_back(std::make_unique<Worker>(first, n, jobs));
+  for (unsigned n = 0; n < jobs; ++n) workers.push_back(std::make_unique<Worker>(seed_of, n, jobs));
   while (!enough()) {
     std::vector<pollfd> waiting;
     for (const auto& worker : workers) waiting.push_back({worker->reports(), POLLIN, 0});

@@ -9,10 +9,10 @@
 
 namespace csnap::sim {
 
-// Runs the histories of fresh_seed(first, n) for n = 0, 1, … in `jobs` processes, adding what they
-// report to totals, until enough() says so (asked after each) or one goes wrong: false then.
+// Runs the histories of seed_of(n) for n = 0, 1, … in `jobs` processes, adding what they report to
+// totals, until enough() says so (asked after each) or one goes wrong: false then.
 // The caller must have no other thread.
-bool run_fresh(std::uint64_t first, unsigned jobs, Totals& totals,
-               const std::function<bool()>& enough);
+bool run_many(const std::function<std::uint64_t(std::uint64_t n)>& seed_of, unsigned jobs,
+              Totals& totals, const std::function<bool()>& enough);
 
 }  // namespace csnap::sim

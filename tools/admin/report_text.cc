@@ -185,8 +185,10 @@ std::string check_text(const CheckResult& result, bool data, const SnapshotNames
   for (const auto& finding : result.findings) {
     text += (finding.damage ? "damage: " : "leak: ") + finding.what + '\n';
     if (finding.count == 0) continue;
-    text += "  chunks " + number(finding.start) + " to " +
-            number(finding.start + finding.count - 1) + " of";
+    text += finding.count == 1 ? "  chunk " + number(finding.start)
+                               : "  chunks " + number(finding.start) + " to " +
+                                     number(finding.start + finding.count - 1);
+    text += " of";
     for (const auto& name : names.of_mask(finding.mask)) text += " " + name;
     text += '\n';
   }
