@@ -207,6 +207,7 @@ void Mapper::start_void() {
   barriers_.clear();
   reads_.clear();
   writes_.clear();
+  spares_.clear();
   ++standing_.read_generation;
   ++standing_.write_generation;
   standing_.lease_until_ms = 0;
@@ -219,6 +220,7 @@ void Mapper::start_void() {
 void Mapper::start_restart() {
   owes_upload_ = true;
   barriers_.clear();
+  spares_.clear();
   ++standing_.write_generation;
   host_.standing(standing_);
   fail_finish_writes();

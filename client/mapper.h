@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "client/mapping.h"
+#include "client/spare_places.h"
 #include "proto/frame.h"
 #include "store/status.h"
 
@@ -98,7 +99,11 @@ class Mapper {
   void unique(std::vector<ChunkRun> ranges, Done done);
   void snapshot_read(std::vector<ChunkRun> ranges, ReadDone done);
   void finish_read(std::uint64_t handle);
-  void snapshot_write(std::vector<ChunkRun> ranges, bool overwrite, WriteDone done);
+  // overwrite: every byte of the chunks will be written, and the host knows no place of any of
+  // them that is the snapshot's own, unless it says `rewrite`. Answered without a message while
+  // there are spare places.
+  enum class WriteKind : std::uint8_t { partial, overwrite, rewrite };
+  void snapshot_write(std::vector<ChunkRun> ranges, WriteKind kind, WriteDone done);
   // ok: the data is the snapshot's content. stale: do the write again from snapshot_write() on.
   void finish_write(std::uint64_t handle, std::vector<FinishedRun> runs, Done done);
   void abandon_write(std::uint64_t handle);
@@ -126,6 +131,7 @@ class Mapper {
     std::vector<Done> done;          // unique (of everybody who waits for it), finish_write
     ReadDone read_done;
     WriteDone write_done;
+    bool asks_spares = false;
     bool sent = false;
     std::uint64_t not_before_ms = 0;
   };
@@ -170,6 +176,7 @@ class Mapper {
   void on_late_reply(const Frame& frame);
   void on_unique_reply(Request request);
   void on_read_reply(Request request, const Frame& frame);
+  bool write_to_spares(const std::vector<ChunkRun>& ranges, const WriteDone& done);
   void on_write_reply(Request request, const Frame& frame);
   void on_finish_write_reply(Request request);
   static void fail(Request& request, const Status& why);
@@ -212,8 +219,9 @@ class Mapper {
   std::uint64_t sent_ = 0;        // requests without an answer
   std::uint64_t sent_reads_ = 0;  // of these, snapshot reads
   std::uint64_t next_handle_ = 1;
-  std::map<std::uint64_t, Read> reads_;        // granted, not finished
-  std::set<std::uint64_t> writes_;             // handles of provisional writes, not finished
+  std::map<std::uint64_t, Read> reads_;  // granted, not finished
+  std::set<std::uint64_t> writes_;       // handles of provisional writes, not finished
+  SparePlaces spares_;
   std::vector<std::uint64_t> finished_reads_;  // server's ids, to be told
   std::uint64_t goodbye_id_ = 0;
   std::function<void()> goodbye_done_;

@@ -110,18 +110,36 @@ void Mapper::finish_read(std::uint64_t handle) {
   pump();
 }
 
-void Mapper::snapshot_write(std::vector<ChunkRun> ranges, bool overwrite, WriteDone done) {
+void Mapper::snapshot_write(std::vector<ChunkRun> ranges, WriteKind kind, WriteDone done) {
   if (!gone_.ok()) return done(gone_);
+  if (kind == WriteKind::overwrite && write_to_spares(ranges, done)) return;
   auto message = std::make_unique<wire::SnapshotWrite>();
   ranges_to_proto(ranges, *message->mutable_ranges());
-  message->set_overwrite(overwrite);
-  add_request({.type = wire::MESSAGE_SNAPSHOT_WRITE,
-               .message = std::move(message),
-               .ranges = std::move(ranges),
-               .runs = {},
-               .done = {},
-               .read_done = {},
-               .write_done = std::move(done)});
+  message->set_overwrite(kind != WriteKind::partial);
+  Request request{.type = wire::MESSAGE_SNAPSHOT_WRITE,
+                  .message = nullptr,
+                  .ranges = std::move(ranges),
+                  .runs = {},
+                  .done = {},
+                  .read_done = {},
+                  .write_done = std::move(done)};
+  if (kind == WriteKind::overwrite && spares_.wanted() > 0) {
+    message->set_spares_wanted(static_cast<std::uint32_t>(spares_.wanted()));
+    request.asks_spares = true;
+    spares_.asked();
+  }
+  request.message = std::move(message);
+  add_request(std::move(request));
+}
+
+// Not while places of before a restart are being given up: all there is of them counts then.
+bool Mapper::write_to_spares(const std::vector<ChunkRun>& ranges, const WriteDone& done) {
+  if (state_ != State::ready) return false;
+  WriteMapping mapping{next_handle_, standing_.write_generation, spares_.take(ranges)};
+  if (mapping.targets.empty()) return false;
+  writes_.insert(next_handle_++);
+  done(std::move(mapping));
+  return true;
 }
 
 void Mapper::finish_write(std::uint64_t handle, std::vector<FinishedRun> runs, Done done) {
@@ -162,6 +180,7 @@ void Mapper::fail(Request& request, const Status& why) {
 
 void Mapper::fail_pending(const Status& why) {
   Requests failed = std::exchange(requests_, {});
+  spares_.add({});
   unsent_.clear();
   sent_ = sent_reads_ = 0;
   for (auto& [id, request] : failed)
@@ -239,13 +258,27 @@ void Mapper::on_error(Requests::iterator it, const Frame& frame) {
   }
   Request request = take(it);
   if (request.write_handle != 0) writes_.erase(request.write_handle);
+  if (request.asks_spares) spares_.add({});
+  if (request.type == wire::MESSAGE_FINISH_WRITE && status.code() == Code::stale) {
+    std::vector<ChunkRun> chunks;
+    for (const FinishedRun& run : request.runs) chunks.push_back(run.chunks);
+    spares_.wrong(chunks);
+  }
   fail(request, status);
   pump();
 }
 
-// The answer to a request that was given up. A read granted to nobody would stay locked.
+// The answer to a request that was given up. A read granted to nobody would stay locked, and spare
+// places taken.
 void Mapper::on_late_reply(const Frame& frame) {
-  if (frame.header.error() || frame.header.type != wire::MESSAGE_SNAPSHOT_READ_REPLY) return;
+  if (frame.header.error()) return;
+  if (frame.header.type == wire::MESSAGE_SNAPSHOT_WRITE_REPLY) {
+    wire::SnapshotWriteReply reply;
+    if (!parse_body(frame, reply).ok()) return;
+    if (const auto spares = spares_from_wire(reply); spares.ok()) spares_.add(*spares);
+    return;
+  }
+  if (frame.header.type != wire::MESSAGE_SNAPSHOT_READ_REPLY) return;
   wire::SnapshotReadReply reply;
   if (!parse_body(frame, reply).ok()) return;
   if (reply.read_id() != 0) finished_reads_.push_back(reply.read_id());
@@ -282,9 +315,13 @@ void Mapper::on_read_reply(Request request, const Frame& frame) {
 void Mapper::on_write_reply(Request request, const Frame& frame) {
   wire::SnapshotWriteReply reply;
   Status status = parse_body(frame, reply);
-  if (!status.ok()) return request.write_done(status);
+  auto spares = status.ok() ? spares_from_wire(reply) : status;
+  if (request.asks_spares) spares_.add(spares.ok() ? *spares : std::vector<StoreRun>());
+  if (!spares.ok()) return request.write_done(spares.status());
   auto targets = targets_from_wire(reply, request.ranges);
   if (!targets.ok()) return request.write_done(targets.status());
+  spares_.learn(request.ranges,
+                std::ranges::all_of(*targets, [](const auto& t) { return t.provisional; }));
   WriteMapping mapping;
   mapping.generation = standing_.write_generation;
   for (const WriteTarget& t : *targets) {

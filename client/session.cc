@@ -104,11 +104,11 @@ void VolumeSession::finish_read(std::uint64_t handle) {
   post([this, handle] { mapper_.finish_read(handle); });
 }
 
-Result<WriteMapping> VolumeSession::snapshot_write(std::vector<ChunkRun> ranges, bool overwrite) {
-  return ask<Result<WriteMapping>>(
-      [this, ranges = std::move(ranges), overwrite](auto done) mutable {
-        mapper_.snapshot_write(std::move(ranges), overwrite, std::move(done));
-      });
+Result<WriteMapping> VolumeSession::snapshot_write(std::vector<ChunkRun> ranges,
+                                                   Mapper::WriteKind kind) {
+  return ask<Result<WriteMapping>>([this, ranges = std::move(ranges), kind](auto done) mutable {
+    mapper_.snapshot_write(std::move(ranges), kind, std::move(done));
+  });
 }
 
 Status VolumeSession::finish_write(std::uint64_t handle, std::vector<FinishedRun> runs) {

@@ -40,7 +40,7 @@ class VolumeSession : private MapperHost {
   Status unique(std::vector<ChunkRun> ranges);
   Result<ReadMapping> snapshot_read(std::vector<ChunkRun> ranges);
   void finish_read(std::uint64_t handle);  // does not wait
-  Result<WriteMapping> snapshot_write(std::vector<ChunkRun> ranges, bool overwrite);
+  Result<WriteMapping> snapshot_write(std::vector<ChunkRun> ranges, Mapper::WriteKind kind);
   Status finish_write(std::uint64_t handle, std::vector<FinishedRun> runs);
   void abandon_write(std::uint64_t handle);  // does not wait
 

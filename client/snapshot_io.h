@@ -62,7 +62,8 @@ class SnapshotIo : public VolumeIo {
   Status get_places(Write& write);
   bool covers_whole(const Write& write, Chunk c) const;
   Status get_rewritable(const std::vector<ChunkRun>& chunks);
-  Status write_provisional(Write& write, const std::vector<ChunkRun>& chunks);
+  Status write_provisional(Write& write, const std::vector<ChunkRun>& chunks,
+                           Mapper::WriteKind kind);
   Result<std::vector<FinishedRun>> write_targets(const Write& write, const WriteMapping& mapping);
   std::span<const std::byte> source(const Write& write, ChunkRun chunks) const;
   Result<bool> write_in_place(const Write& write);

@@ -80,26 +80,30 @@ bool SnapshotIo::rewritable_spans(std::uint64_t start, std::size_t length,
 Status SnapshotIo::get_places(Write& write) {
   const ChunkLocks::Hold hold(first_writes_, write.chunks);
   std::vector<ChunkRun> whole, partial;
+  auto kind = Mapper::WriteKind::overwrite;
   for (std::uint64_t i = 0; i < write.chunks.count; ++i) {
     const Chunk c = write.chunks.start + i;
     const auto place = state_.places.find(c);
     if (write.done[i] || (place && place->rewritable)) continue;
     append(covers_whole(write, c) ? whole : partial, c);
+    if (place) kind = Mapper::WriteKind::rewrite;
   }
   if (!partial.empty()) CSNAP_TRY(get_rewritable(partial));
-  if (!whole.empty()) CSNAP_TRY(write_provisional(write, whole));
+  if (!whole.empty()) CSNAP_TRY(write_provisional(write, whole, kind));
   return {};
 }
 
 Status SnapshotIo::get_rewritable(const std::vector<ChunkRun>& chunks) {
-  CSNAP_ASSIGN(const WriteMapping mapping, session_.snapshot_write(chunks, false));
+  CSNAP_ASSIGN(const WriteMapping mapping,
+               session_.snapshot_write(chunks, Mapper::WriteKind::partial));
   if (mapping.handle == 0) return {};
   session_.abandon_write(mapping.handle);
   return Status(Code::corrupt, "the server gave a provisional place for a part of a chunk");
 }
 
-Status SnapshotIo::write_provisional(Write& write, const std::vector<ChunkRun>& chunks) {
-  CSNAP_ASSIGN(const WriteMapping mapping, session_.snapshot_write(chunks, true));
+Status SnapshotIo::write_provisional(Write& write, const std::vector<ChunkRun>& chunks,
+                                     Mapper::WriteKind kind) {
+  CSNAP_ASSIGN(const WriteMapping mapping, session_.snapshot_write(chunks, kind));
   if (mapping.handle == 0) return {};  // they are rewritable
   if (!state_.may_write(mapping.generation)) {
     session_.abandon_write(mapping.handle);

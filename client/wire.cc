@@ -126,6 +126,15 @@ Result<std::vector<WriteTarget>> targets_from_wire(const wire::SnapshotWriteRepl
   return targets;
 }
 
+Result<std::vector<StoreRun>> spares_from_wire(const wire::SnapshotWriteReply& reply) {
+  std::vector<StoreRun> spares;
+  for (const auto& run : reply.spares()) {
+    if (!possible_place(run.store_chunk(), run.count())) return nonsense("spare places");
+    spares.push_back({StoreChunk(run.store_chunk()), run.count()});
+  }
+  return spares;
+}
+
 void finished_to_wire(std::span<const FinishedRun> runs, wire::FinishWrite& message) {
   for (const FinishedRun& run : runs) {
     auto* out = message.add_runs();

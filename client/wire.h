@@ -22,6 +22,8 @@ Result<std::vector<ReadSource>> sources_from_wire(const wire::SnapshotReadReply&
                                                   std::span<const ChunkRun> asked);
 Result<std::vector<WriteTarget>> targets_from_wire(const wire::SnapshotWriteReply& reply,
                                                    std::span<const ChunkRun> asked);
+// The spare places of a reply.
+Result<std::vector<StoreRun>> spares_from_wire(const wire::SnapshotWriteReply& reply);
 void finished_to_wire(std::span<const FinishedRun> runs, wire::FinishWrite& message);
 
 }  // namespace csnap

@@ -10,6 +10,8 @@ namespace {
 constexpr int kAttempts = 3;
 constexpr std::size_t kImagesPerCommit = 128;      // 512 KiB: bounds what a group waits for
 constexpr std::uint64_t kRecordsToReplay = 65536;  // a start replays well over a million a second
+constexpr std::size_t kManyUnits = 4;
+constexpr std::uint64_t kGatherPart = 4;     // of the time that a commit takes
 constexpr std::uint64_t kServerStarted = 1;  // journal blocks that a new server needs to begin
 constexpr std::uint64_t kUnitGrowth = 32;    // blocks that one unit may make dirty, generously
 
@@ -21,12 +23,13 @@ std::uint64_t blocks_for_images(std::uint64_t images) {
 }  // namespace
 
 Committer::Committer(StoreState& state, Device& metadata, Journal& journal,
-                     std::vector<Device*> flush_also, Freed freed)
+                     std::vector<Device*> flush_also, Freed freed, Clock clock_us)
     : state_(state),
       journal_(journal),
       flush_also_(std::move(flush_also)),
       freed_(std::move(freed)),
-      checkpointer_(state, metadata, journal, [this](Status s) { fail(std::move(s)); }) {}
+      checkpointer_(state, metadata, journal, [this](Status s) { fail(std::move(s)); }),
+      clock_us_(std::move(clock_us)) {}
 
 bool Committer::idle() const {
   return queue_.empty() && waiting_.empty() && !journal_.busy() && !checkpointer_.active();
@@ -47,7 +50,18 @@ void Committer::refuse(Status why, Done done) {
 void Committer::pump() {
   if (!failure_.ok()) return;
   apply_queue();
-  if (!journal_.busy() && failure_.ok()) close_group();
+  if (!journal_.busy() && failure_.ok() && !gather()) close_group();
+}
+
+// Is it worth while to let more units join?
+bool Committer::gather() {
+  gathers_until_us_.reset();
+  if (!clock_us_ || answered_ < kManyUnits || waiting_.empty()) return false;
+  if (waiting_.size() + queue_.size() >= expected_) return false;
+  const std::uint64_t until = ended_us_ + (ended_us_ - began_us_) / kGatherPart;
+  if (clock_us_() >= until) return false;
+  gathers_until_us_ = until;
+  return true;
 }
 
 std::uint64_t Committer::dirty_cap() const {
@@ -172,6 +186,7 @@ void Committer::try_begin_checkpoint() {
 }
 
 void Committer::close_group() {
+  answered_ = 0;
   // A unit applied in part must not be cut by a commit.
   if (!queue_.empty() && queue_.front().applied > 0) return;
   try_begin_checkpoint();
@@ -193,6 +208,7 @@ void Committer::close_group() {
   flying_blocks_ = Journal::blocks_needed(flying_records_.size(), content_.images.size());
   blocks_since_checkpoint_ += Journal::blocks_needed(flying_records_.size(), 0);
   attempts_ = 0;
+  if (clock_us_) began_us_ = clock_us_();
   append();
 }
 
@@ -220,6 +236,9 @@ void Committer::committed(Status status) {
   if (!flying_freed_.empty()) freed_(std::exchange(flying_freed_, {}));
   const auto waiting = std::exchange(flying_waiting_, {});
   flying_records_.clear();
+  if (clock_us_) ended_us_ = clock_us_();
+  answered_ = waiting.size();
+  expected_ = answered_ + waiting_.size() + queue_.size();
   for (const auto& done : waiting) done({});
 }
 

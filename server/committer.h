@@ -2,7 +2,12 @@
 // Group commit. Changes come as units: records that must become durable together. A unit is
 // applied to the state in memory when its turn comes, joins the open group, and its done() runs
 // once the group's commit is durable. What arrives while a commit is in flight forms the next
-// group; no timer delays anything.
+// group.
+//
+// Gathering: of many who each wait for their answer before they ask again, those just answered
+// would always come too late for the commit that begins then: two halves taking turns, each for a
+// whole flush. So the next commit waits until as many units are there as there were before, at most
+// a quarter of the time that the last commit took. A few units never wait.
 //
 // Order: units are applied, and their records written, in the order in which they were added.
 // Admission: a unit waits while the journal could not take it together with a whole checkpoint, or
@@ -15,6 +20,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "journal/journal.h"
@@ -37,9 +43,11 @@ class Committer {
   // What a group's commit freed, told once it is durable.
   using Freed = std::function<void(std::vector<StoreRun>)>;
 
-  // flush_also: the data device, when it is another one than the journal's.
+  // flush_also: the data device, when it is another one than the journal's. clock_us: monotonic
+  // microseconds; null: nothing is gathered.
+  using Clock = std::function<std::uint64_t()>;
   Committer(StoreState& state, Device& metadata, Journal& journal, std::vector<Device*> flush_also,
-            Freed freed);
+            Freed freed, Clock clock_us);
 
   void add(Unit unit);
   // An answer that speaks of what may not be durable yet: done(why) when it is, or the failure.
@@ -48,6 +56,10 @@ class Committer {
   void pump();
   // Asks for a checkpoint at the next edge, needed or not.
   void request_checkpoint() { checkpoint_wanted_ = true; }
+
+  // While units are gathered: the time by which pump() is to be called again.
+  std::optional<std::uint64_t> gathers_until_us() const { return gathers_until_us_; }
+  void gather_no_more() { clock_us_ = nullptr; }
 
   bool idle() const;  // no unit, no commit, no checkpoint
   const Status& failure() const { return failure_; }
@@ -74,6 +86,7 @@ class Committer {
   bool checkpoint_due() const;
   std::uint64_t dirty_cap() const;
   void try_begin_checkpoint();
+  bool gather();
   void close_group();
   void append();
   void committed(Status status);
@@ -102,6 +115,12 @@ class Committer {
   bool flying_images_ = false;
   bool checkpoint_follows_ = false;  // the commit in flight is the edge of a checkpoint
   int attempts_ = 0;
+
+  Clock clock_us_;
+  std::uint64_t began_us_ = 0, ended_us_ = 0;  // the last commit
+  std::size_t answered_ = 0;                   // units of the last commit
+  std::size_t expected_ = 0;                   // these, and those that waited when it ended
+  std::optional<std::uint64_t> gathers_until_us_;
 
   bool checkpoint_wanted_ = false;
   std::uint64_t records_since_checkpoint_ = 0;

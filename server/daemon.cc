@@ -25,6 +25,7 @@ namespace csnap {
 namespace {
 
 using boost::system::error_code;
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr std::size_t kReadBuffer = 256u << 10;
@@ -64,7 +65,7 @@ void write_log(EngineEvents::Level level, const std::string& text) {
 class Daemon final : public Transport {
  public:
   explicit Daemon(const DaemonOptions& options)
-      : options_(options), buffer_(kReadBuffer), ticker_(io_), signals_(io_) {
+      : options_(options), buffer_(kReadBuffer), ticker_(io_), gatherer_(io_), signals_(io_) {
     callbacks_.buffer = buffer_;
     callbacks_.received = [this](Connection& connection, std::span<const std::byte> bytes) {
       begin_turn();
@@ -107,6 +108,7 @@ class Daemon final : public Transport {
   Status listen();
   void wait_engine(Descriptor& descriptor);
   void wait_tick();
+  void wait_gathering();
   void accepted(StreamSocket socket, Peer peer);
   void closed(Connection& connection, const std::string& why);
   void begin_turn();
@@ -119,7 +121,8 @@ class Daemon final : public Transport {
   boost::asio::io_context io_{1};
   std::vector<std::byte> buffer_;
   Connection::Callbacks callbacks_;
-  boost::asio::steady_timer ticker_;
+  boost::asio::steady_timer ticker_, gatherer_;
+  std::uint64_t gathers_until_us_ = 0;
   boost::asio::signal_set signals_;
   int signal_ = 0;  // that asked for the end
   bool in_turn_ = false;
@@ -174,6 +177,10 @@ Status Daemon::open_engine() {
   engine.cache_bytes = options_.cache_bytes;
   engine.holder = process_name(options_.program);
   engine.random_seed = random_word();
+  engine.clock_us = [] {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(now).count());
+  };
   auto opened = Engine::open(std::move(served.devices), std::move(engine), *service_);
   if (!opened) return opened.status().with_context("cannot serve " + options_.paths.store);
   engine_ = std::move(opened).value();
@@ -269,6 +276,17 @@ void Daemon::end_turn() {
   if (!in_turn_) return;
   service_->end_turn();
   in_turn_ = false;
+  wait_gathering();
+}
+
+void Daemon::wait_gathering() {
+  const auto until = engine_->gathers_until_us();
+  if (!until || *until == gathers_until_us_) return;
+  gathers_until_us_ = *until;
+  gatherer_.expires_at(std::chrono::steady_clock::time_point(microseconds(*until)));
+  gatherer_.async_wait([this](error_code failed) {
+    if (!failed) begin_turn();
+  });
 }
 
 // Everything that is ready makes one turn, and so one group for the next commit.
@@ -295,6 +313,7 @@ Status Daemon::stop() {
   begin_turn();
   for (auto& descriptor : engine_events_) descriptor->close();
   ticker_.cancel();
+  gatherer_.cancel();
   signals_.cancel();
   service_->end_turn();
   service_->close_all();

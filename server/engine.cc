@@ -64,6 +64,10 @@ Status Engine::close() {
   return impl_->close();
 }
 
+std::optional<std::uint64_t> Engine::gathers_until_us() const {
+  return impl_->committer->gathers_until_us();
+}
+
 std::vector<int> Engine::event_fds() const {
   std::vector<int> fds;
   for (const Device* device : impl_->all_devices())
@@ -127,6 +131,15 @@ void Engine::snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadD
 
 void Engine::finish_read(ClientKey client, ReadId id) {
   if (ClientState* c = impl_->client(client)) impl_->finish_read(*c, id);
+}
+
+StoreRun Engine::spare_places(ClientKey client, std::uint64_t wanted) {
+  // Of what is free, a small part may lie idle with clients.
+  constexpr std::uint64_t kFreePerSpare = 64;
+  ClientState* c = impl_->client(client);
+  if (!c || c->evicted) return {};
+  const std::uint64_t most = impl_->state->data().free_chunks() / kFreePerSpare;
+  return impl_->take_from_pool(*c, std::min(wanted, most));
 }
 
 void Engine::snapshot_write(ClientKey client, std::vector<ChunkRun> ranges, bool overwrite,

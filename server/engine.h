@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -110,6 +111,9 @@ struct EngineOptions {
   std::uint64_t max_held_runs = 65536;       // freed and not reusable yet: deletions wait then
   std::string holder;                        // written into the superblock
   std::uint64_t random_seed = 0;             // for UUIDs of snapshots
+  // Monotonic microseconds. With it a commit may wait a little for more to join it: see
+  // gathers_until_us().
+  std::function<std::uint64_t()> clock_us = nullptr;
 };
 
 struct EngineDevices {
@@ -129,6 +133,8 @@ class Engine {
   ~Engine();  // without close(): as if the power had failed, once the I/O in flight is done
 
   // -- turns -----------------------------------------------------------------------------------
+  // A commit waits for more to join it: have a turn at that time at the latest.
+  std::optional<std::uint64_t> gathers_until_us() const;
   // Delivers completions of the devices; then does what end_turn() does. Returns completions.
   std::size_t poll();
   void end_turn();
@@ -172,6 +178,9 @@ class Engine {
   void snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadDone done);
   void finish_read(ClientKey client, ReadId id);
   // overwrite: the caller will write every byte of these chunks.
+  // Up to so many places of the client's pool, in a row, for chunks that it will name to
+  // finish_write() itself; count 0 when there is none at hand or the store is too full for it.
+  StoreRun spare_places(ClientKey client, std::uint64_t wanted);
   void snapshot_write(ClientKey client, std::vector<ChunkRun> ranges, bool overwrite,
                       WriteDone done);
   // ok: durable and visible. stale: (some of) the places are no longer the client's; nothing was

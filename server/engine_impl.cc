@@ -30,7 +30,7 @@ void Engine::Impl::start(std::unique_ptr<StoreState> the_state,
   if (devices.metadata) flush_also.push_back(devices.store.get());
   committer = std::make_unique<Committer>(
       *state, metadata_device(), *journal, std::move(flush_also),
-      [this](std::vector<StoreRun> runs) { keep_freed(std::move(runs)); });
+      [this](std::vector<StoreRun> runs) { keep_freed(std::move(runs)); }, options.clock_us);
   copier = std::make_unique<Copier>(*state, *devices.origin, *devices.store, options.copy_bytes);
   barrier = std::make_unique<Barrier>(*this);
   deleter = std::make_unique<Deleter>(*this);
@@ -125,6 +125,7 @@ bool Engine::Impl::quiet() const {
 
 Status Engine::Impl::close() {
   stopping = true;
+  committer->gather_no_more();
   const Status why(Code::unavailable, "the server is stopping");
   barrier->stop(why);
   for (auto& [key, c] : clients)

@@ -90,8 +90,9 @@ Status OfflineStore::take_without_journal(const std::string& holder) {
 // From now on a crash leaves what is there now. The journal has a copy of the superblock then.
 Status OfflineStore::begin_journal(const std::string& holder) {
   CSNAP_ASSIGN(journal_, take_over(store_, metadata_, recovered_, holder, true));
-  committer_ = std::make_unique<Committer>(state(), metadata_, *journal_, std::vector<Device*>(),
-                                           [](const std::vector<StoreRun>&) {});
+  committer_ = std::make_unique<Committer>(
+      state(), metadata_, *journal_, std::vector<Device*>(), [](const std::vector<StoreRun>&) {},
+      nullptr);
   // What an interrupted repair freed before its last checkpoint is free by now.
   return checkpoint();
 }

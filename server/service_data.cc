@@ -51,15 +51,19 @@ void fill(const ReadGrant& grant, wire::SnapshotReadReply& out) {
   }
 }
 
-void fill(const std::vector<WritePiece>& pieces, wire::SnapshotWriteReply& out) {
-  out.mutable_pieces()->Reserve(static_cast<int>(pieces.size()));
-  for (const auto& piece : pieces) {
+void fill(const SessionGrants::Answer& answer, wire::SnapshotWriteReply& out) {
+  out.mutable_pieces()->Reserve(static_cast<int>(answer.pieces.size()));
+  for (const auto& piece : answer.pieces) {
     auto* p = out.add_pieces();
     p->set_start(piece.chunks.start.value);
     p->set_count(piece.chunks.count);
     p->set_store_chunk(piece.store.value);
     p->set_provisional(piece.provisional);
   }
+  if (answer.spares.count == 0) return;
+  auto* spares = out.add_spares();
+  spares->set_store_chunk(answer.spares.start.value);
+  spares->set_count(answer.spares.count);
 }
 
 }  // namespace
@@ -183,21 +187,31 @@ void Service::Impl::on_snapshot_write(Channel& c, Session& s, const Frame& f) {
                                          " writes of the session are not finished"));
   if (!admit(c, f, count_chunks(*ranges))) return;
   engine->snapshot_write(s.key, std::move(ranges).value(), m->overwrite(),
-                         [this, key = s.key, id](const Result<std::vector<WritePiece>>& pieces) {
-                           answer_write(key, id, pieces);
+                         [this, key = s.key, id, spares = m->overwrite() ? m->spares_wanted() : 0](
+                             Result<std::vector<WritePiece>> pieces) {
+                           answer_write(key, id, std::move(pieces), spares);
                          });
 }
 
 void Service::Impl::answer_write(ClientKey key, std::uint64_t request_id,
-                                 const Result<std::vector<WritePiece>>& pieces) {
+                                 Result<std::vector<WritePiece>> pieces,
+                                 std::uint64_t spares_wanted) {
   Session* s = session(key);
   if (s == nullptr) return;
-  if (pieces.ok()) s->grants.add(request_id, *pieces);
+  SessionGrants::Answer answer;
+  if (pieces.ok()) {
+    answer.pieces = std::move(pieces).value();
+    // Who overwrites what has places already needs no more of them.
+    if (spares_wanted > 0 && !answer.pieces.empty() && answer.pieces.front().provisional)
+      answer.spares =
+          engine->spare_places(key, std::min(spares_wanted, options.max_request_chunks));
+    s->grants.add(request_id, answer);
+  }
   Channel* c = settle(*s, request_id);
   if (c == nullptr) return;
   if (!pieces.ok()) return refuse(*c, request_id, pieces.status());
   wire::SnapshotWriteReply out;
-  fill(*pieces, out);
+  fill(answer, out);
   reply(*c, request_id, wire::MESSAGE_SNAPSHOT_WRITE_REPLY, out);
 }
 

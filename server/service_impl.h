@@ -113,7 +113,7 @@ class Service::Impl {
   void on_finish_read(Channel& c, Session& s, const Frame& f);
   void on_snapshot_write(Channel& c, Session& s, const Frame& f);
   void answer_write(ClientKey key, std::uint64_t request_id,
-                    const Result<std::vector<WritePiece>>& pieces);
+                    Result<std::vector<WritePiece>> pieces, std::uint64_t spares_wanted);
   void on_finish_write(Channel& c, Session& s, const Frame& f);
   void answer(ClientKey key, std::uint64_t request_id, const Status& status, wire::MessageType type,
               const google::protobuf::MessageLite& body);

@@ -5,17 +5,18 @@
 
 namespace csnap {
 
-void SessionGrants::add(std::uint64_t request_id, const std::vector<WritePiece>& pieces) {
-  bool any = false;
-  for (const auto& piece : pieces) {
+void SessionGrants::add(std::uint64_t request_id, const Answer& answer) {
+  bool any = answer.spares.count > 0;
+  if (any) places_[answer.spares.start] = {std::nullopt, answer.spares.count, request_id};
+  for (const auto& piece : answer.pieces) {
     if (!piece.provisional) continue;
     any = true;
     places_[piece.store] = {piece.chunks.start, piece.chunks.count, request_id};
   }
-  if (any) answers_[request_id] = pieces;
+  if (any) answers_[request_id] = answer;
 }
 
-const std::vector<WritePiece>* SessionGrants::answer_to(std::uint64_t request_id) const {
+const SessionGrants::Answer* SessionGrants::answer_to(std::uint64_t request_id) const {
   const auto found = answers_.find(request_id);
   return found == answers_.end() ? nullptr : &found->second;
 }
@@ -27,7 +28,7 @@ SessionGrants::Places::iterator SessionGrants::find(const WrittenRun& run) {
   const std::uint64_t skipped = run.store - place->first;
   const bool inside = skipped < place->second.count &&
                       run.chunks.count <= place->second.count - skipped &&
-                      place->second.chunk + skipped == run.chunks.start;
+                      (!place->second.chunk || *place->second.chunk + skipped == run.chunks.start);
   return inside ? place : places_.end();
 }
 
@@ -37,8 +38,9 @@ void SessionGrants::cut_out(Places::iterator place, const WrittenRun& run) {
   const std::uint64_t after = given.count - before - run.chunks.count;
   places_.erase(place);
   if (before > 0) places_[store] = {given.chunk, before, given.request_id};
-  if (after > 0)
-    places_[run.store + run.chunks.count] = {run.chunks.end(), after, given.request_id};
+  if (after == 0) return;
+  const auto chunk = given.chunk ? std::optional(run.chunks.end()) : std::nullopt;
+  places_[run.store + run.chunks.count] = {chunk, after, given.request_id};
 }
 
 bool SessionGrants::take(std::span<const WrittenRun> runs) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -17,19 +18,23 @@ namespace csnap {
 
 class SessionGrants {
  public:
-  // The answer to a request that has provisional pieces.
-  void add(std::uint64_t request_id, const std::vector<WritePiece>& pieces);
+  struct Answer {
+    std::vector<WritePiece> pieces;
+    StoreRun spares;  // for chunks that the client chooses; count 0: none
+  };
+  // The answer to a request, if it gives provisional places.
+  void add(std::uint64_t request_id, const Answer& answer);
   // That answer, as long as the client has not shown, by finishing any of it, that it got it.
-  const std::vector<WritePiece>* answer_to(std::uint64_t request_id) const;
+  const Answer* answer_to(std::uint64_t request_id) const;
   // Takes these runs out of what was given. false, and nothing is taken, unless all of them were
-  // given for these chunks and not taken before.
+  // given, for these chunks or as spares, and not taken before.
   bool take(std::span<const WrittenRun> runs);
   std::size_t answers() const { return answers_.size(); }
   std::size_t places() const { return places_.size(); }
 
  private:
   struct Place {
-    Chunk chunk;
+    std::optional<Chunk> chunk;  // of the first; none: a spare
     std::uint64_t count = 0;
     std::uint64_t request_id = 0;
   };
@@ -38,7 +43,7 @@ class SessionGrants {
   void cut_out(Places::iterator place, const WrittenRun& run);
 
   Places places_;
-  std::unordered_map<std::uint64_t, std::vector<WritePiece>> answers_;
+  std::unordered_map<std::uint64_t, Answer> answers_;
 };
 
 }  // namespace csnap

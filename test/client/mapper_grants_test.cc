@@ -161,6 +161,89 @@ TEST_CASE("A provisional write is remembered only when its end is answered") {
   CHECK_FALSE(rig.host.places[0].rewritable);
 }
 
+// A mapper that has been given spare places.
+void give_spares(MapperRig& rig, std::uint64_t spares) {
+  const auto writing = rig.write(1, 1, true);
+  rig.grant_write(true, spares);
+  const auto finished = rig.finish_write(writing->mapping);
+  const auto id = rig.expect<wire::FinishWrite>(wire::MESSAGE_FINISH_WRITE).first;
+  rig.reply(wire::MESSAGE_FINISH_WRITE_REPLY, id, wire::FinishWriteReply());
+  REQUIRE(finished->status.ok());
+}
+
+TEST_CASE("With spare places a whole chunk is written with one message, until half are gone") {
+  MapperRig rig(false);
+  rig.connect();
+  give_spares(rig, SparePlaces::kAtOnce);
+  for (std::uint64_t i = 0; i < SparePlaces::kAtOnce / 2; ++i) {
+    const auto writing = rig.write(10 + i, 1, true);
+    REQUIRE(writing->mapping.handle != 0);
+    REQUIRE(writing->mapping.targets.size() == 1);
+    CHECK(writing->mapping.targets[0].store == StoreChunk(900 + i));
+    CHECK(writing->mapping.targets[0].provisional);
+    CHECK(rig.sent().empty());
+    rig.finish_write(writing->mapping);
+    const auto [id, finish] = rig.expect<wire::FinishWrite>(wire::MESSAGE_FINISH_WRITE);
+    CHECK(finish.runs(0).store_chunk() == 900 + i);
+    rig.reply(wire::MESSAGE_FINISH_WRITE_REPLY, id, wire::FinishWriteReply());
+  }
+  const auto writing = rig.write(500, 1, true);
+  CHECK_FALSE(writing->done);
+  // While that one asks for more, others go on with what there is.
+  CHECK(rig.write(501, 2, true)->mapping.targets.size() == 1);
+  const auto request = rig.expect<wire::SnapshotWrite>(wire::MESSAGE_SNAPSHOT_WRITE).second;
+  CHECK(request.spares_wanted() == SparePlaces::kAtOnce);
+}
+
+TEST_CASE("A chunk that has a place after all is asked for before it is written again") {
+  MapperRig rig(false);
+  rig.connect();
+  give_spares(rig, SparePlaces::kAtOnce);
+  const auto guessed = rig.write(10, 1, true);
+  const auto finished = rig.finish_write(guessed->mapping);
+  rig.error(rig.expect<wire::FinishWrite>(wire::MESSAGE_FINISH_WRITE).first, Code::stale);
+  CHECK(finished->status.code() == Code::stale);
+  // So are others, until one of them is new again.
+  const auto other = rig.write(30, 1, true);
+  rig.grant_write(true);
+  CHECK(other->done);
+  CHECK(rig.write(31, 1, true)->done);
+  CHECK(rig.sent().empty());
+  const auto again = rig.write(10, 1, true);
+  CHECK_FALSE(again->done);
+  rig.grant_write(false);
+  CHECK(again->mapping.handle == 0);
+}
+
+TEST_CASE("Spare places are lost with the session and with the server, not with a connection") {
+  MapperRig rig(false);
+  rig.connect();
+  give_spares(rig, SparePlaces::kAtOnce);
+  rig.mapper->disconnected();
+  CHECK_FALSE(rig.write(10, 1, true)->done);
+  rig.connect(MapperRig::Known::resumed);
+  rig.grant_write(true);
+  CHECK(rig.write(11, 1, true)->done);
+  SECTION("a new session") {
+    rig.mapper->disconnected();
+    rig.connect();
+    rig.mapper->drained();
+  }
+  SECTION("a new server") {
+    const auto held = rig.write(12, 1, true);
+    rig.mapper->disconnected();
+    rig.mapper->abandon_write(1);  // nobody's
+    rig.connect(MapperRig::Known::restarted);
+    CHECK(rig.sent().empty());
+    for (std::uint64_t handle = 1; handle < 10; ++handle) rig.mapper->abandon_write(handle);
+    const auto id = rig.expect<wire::UploadDone>(wire::MESSAGE_UPLOAD_DONE).first;
+    rig.reply(wire::MESSAGE_UPLOAD_DONE_REPLY, id, wire::UploadDoneReply());
+    CHECK(rig.finish_write(held->mapping)->status.code() == Code::stale);
+  }
+  CHECK_FALSE(rig.write(13, 1, true)->done);
+  CHECK(rig.expect<wire::SnapshotWrite>(wire::MESSAGE_SNAPSHOT_WRITE).second.spares_wanted() > 0);
+}
+
 TEST_CASE("What is not available now is asked again after the time named") {
   MapperRig rig;
   rig.connect();

@@ -181,7 +181,8 @@ class MapperRig {
   };
   std::shared_ptr<WriteOutcome> write(std::uint64_t start, std::uint64_t count, bool overwrite) {
     auto out = std::make_shared<WriteOutcome>();
-    mapper->snapshot_write({{Chunk(start), count}}, overwrite, [out](Result<WriteMapping> r) {
+    const auto kind = overwrite ? Mapper::WriteKind::overwrite : Mapper::WriteKind::partial;
+    mapper->snapshot_write({{Chunk(start), count}}, kind, [out](Result<WriteMapping> r) {
       out->done = true;
       out->status = r.status();
       if (r.ok()) out->mapping = *r;
@@ -211,7 +212,8 @@ class MapperRig {
     reply(wire::MESSAGE_SNAPSHOT_READ_REPLY, id, r);
     return id;
   }
-  void grant_write(bool provisional) {
+  // spares: places from store chunk 900 on.
+  void grant_write(bool provisional, std::uint64_t spares = 0) {
     const auto [id, request] = expect<wire::SnapshotWrite>(wire::MESSAGE_SNAPSHOT_WRITE);
     wire::SnapshotWriteReply r;
     for (const auto& range : request.ranges()) {
@@ -220,6 +222,11 @@ class MapperRig {
       piece->set_count(range.count());
       piece->set_store_chunk(700 + range.start());
       piece->set_provisional(provisional);
+    }
+    if (spares > 0) {
+      auto* places = r.add_spares();
+      places->set_store_chunk(900);
+      places->set_count(spares);
     }
     reply(wire::MESSAGE_SNAPSHOT_WRITE_REPLY, id, r);
   }

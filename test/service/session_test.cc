@@ -282,5 +282,54 @@ TEST_CASE("An overwrite sent again gets the same places, until any of them is fi
   CHECK(rig.engine().status().exception_chunks == 4);
 }
 
+void add_run(wire::FinishWrite& finish, std::uint64_t chunk, std::uint64_t place) {
+  auto* run = finish.add_runs();
+  run->set_start(chunk);
+  run->set_count(1);
+  run->set_store_chunk(place);
+  run->add_crcs(1);
+}
+
+TEST_CASE("Spare places become the content of any chunk that has no place of its own") {
+  ServiceRig rig;
+  const auto snapshot = rig.create("s");
+  const auto c = rig.open(rig.new_uuid(), snapshot.id());
+  auto request = with_range<wire::SnapshotWrite>(10, 1);
+  request.set_overwrite(true);
+  request.set_spares_wanted(2);
+  rig.send(c, wire::MESSAGE_SNAPSHOT_WRITE, request);
+  const auto given =
+      rig.expect(c, wire::MESSAGE_SNAPSHOT_WRITE_REPLY).as<wire::SnapshotWriteReply>();
+  REQUIRE(given.spares_size() == 1);
+  REQUIRE(given.spares(0).count() == 2);
+  const std::uint64_t spare = given.spares(0).store_chunk();
+  CHECK(spare != given.pieces(0).store_chunk());
+
+  wire::FinishWrite finish;
+  add_run(finish, 10, given.pieces(0).store_chunk());
+  add_run(finish, 77, spare);
+  rig.send(c, wire::MESSAGE_FINISH_WRITE, finish);
+  rig.expect(c, wire::MESSAGE_FINISH_WRITE_REPLY);
+  const auto read = read_chunks(rig, c, 77, 1);
+  CHECK(read.pieces(0).store_chunk() == spare);
+
+  // The chunk has a place now; nobody else's places are taken for spares.
+  wire::FinishWrite wrong;
+  add_run(wrong, 77, spare + 1);
+  rig.send(c, wire::MESSAGE_FINISH_WRITE, wrong);
+  rig.expect_error(c, wire::ERROR_STALE);
+  wire::FinishWrite foreign;
+  add_run(foreign, 78, spare + 2);
+  rig.send(c, wire::MESSAGE_FINISH_WRITE, foreign);
+  rig.expect_error(c, wire::ERROR_STALE);
+  CHECK(rig.engine().status().exception_chunks == 2);
+
+  // Who overwrites what has a place already gets none.
+  rig.send(c, wire::MESSAGE_SNAPSHOT_WRITE, request);
+  CHECK(rig.expect(c, wire::MESSAGE_SNAPSHOT_WRITE_REPLY)
+            .as<wire::SnapshotWriteReply>()
+            .spares_size() == 0);
+}
+
 }  // namespace
 }  // namespace csnap

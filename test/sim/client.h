@@ -143,7 +143,7 @@ class Client : public Endpoint, private MapperHost, public std::enable_shared_fr
   bool places_known(const ActionPtr& a) const;
   bool covers_whole(const Action& a, Chunk c) const;
   void get_places(const ActionPtr& a);
-  void get_whole(const ActionPtr& a, std::vector<ChunkRun> whole);
+  void get_whole(const ActionPtr& a, std::vector<ChunkRun> whole, Mapper::WriteKind kind);
   void write_provisional(const ActionPtr& a, const WriteMapping& mapping);
   void finish_provisional(const ActionPtr& a, const WriteMapping& mapping,
                           std::vector<FinishedRun> runs);

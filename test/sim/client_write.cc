@@ -57,25 +57,28 @@ void Client::get_places(const ActionPtr& a) {
   held_chunks_.push_back(a->chunks);
   a->holds_chunks = true;
   std::vector<ChunkRun> whole, partial;
+  auto kind = Mapper::WriteKind::overwrite;
   for (std::uint64_t i = 0; i < a->chunks.count; ++i) {
     const Chunk c = a->chunks.start + i;
     const auto place = places_->find(c);
     if (a->done[i] || (place && place->rewritable)) continue;
     append(covers_whole(*a, c) ? whole : partial, c);
+    if (place) kind = Mapper::WriteKind::rewrite;
   }
-  if (partial.empty()) return get_whole(a, std::move(whole));
-  mapper_.snapshot_write(partial, false, [this, a, whole](Result<WriteMapping> mapping) {
+  if (partial.empty()) return get_whole(a, std::move(whole), kind);
+  const auto part = Mapper::WriteKind::partial;
+  mapper_.snapshot_write(partial, part, [this, a, whole, kind](Result<WriteMapping> mapping) {
     if (!mapping.ok()) return think([this, a, s = mapping.status()] { finish(a, s); });
     if (mapping->handle != 0)
       return world_.fail("a provisional place was given for a part of a chunk");
-    think([this, a, whole] { get_whole(a, whole); });
+    think([this, a, whole, kind] { get_whole(a, whole, kind); });
   });
 }
 
-void Client::get_whole(const ActionPtr& a, std::vector<ChunkRun> whole) {
+void Client::get_whole(const ActionPtr& a, std::vector<ChunkRun> whole, Mapper::WriteKind kind) {
   if (a->ended) return;
   if (whole.empty()) return step(a);
-  mapper_.snapshot_write(whole, true, [this, a](Result<WriteMapping> mapping) {
+  mapper_.snapshot_write(whole, kind, [this, a](Result<WriteMapping> mapping) {
     if (!mapping.ok()) return think([this, a, s = mapping.status()] { finish(a, s); });
     think([this, a, m = *mapping] { write_provisional(a, m); });
   });

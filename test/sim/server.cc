@@ -77,6 +77,7 @@ Status Server::start(std::uint64_t incarnation) {
   engine_options.max_held_runs = world_.profile.max_held_runs();
   engine_options.holder = "sim";
   engine_options.random_seed = incarnation;
+  engine_options.clock_us = [this] { return world_.scheduler.now(); };
   checkpointing_ = false;
   starting_ = world_.context.recovering = true;
   world_.coverage.begin(Op::recovery);
@@ -223,6 +224,7 @@ void Server::turn() {
   const bool more = std::any_of(inbox_.begin(), inbox_.end(),
                                 [&](const Arrived& a) { return !paused_links_.contains(a.link); });
   if (more) next = now + 1;
+  if (const auto until = engine_->gathers_until_us()) next = std::min(next, *until);
   for (const DiskPort* p : ports_)
     if (const auto due = p->next_due()) next = std::min(next, *due);
   wake(next);

@@ -121,8 +121,9 @@ void Asker::on_error(const Frame& frame) {
   // Another write to the same chunk was faster: from the start, as docs/protocol.md has it.
   if (kind_ != Kind::overwrite || status.code() != Code::stale || found == pending_.end())
     return fail(status);
-  const Pending again = found->second;
+  const Pending again{found->second.since, found->second.chunks};
   pending_.erase(found);
+  spares_.wrong({&again.chunks, 1});
   ask_for(again);
 }
 
@@ -179,8 +180,9 @@ void Asker::ask() {
 }
 
 void Asker::ask_for(const Pending& pending) {
+  if (kind_ == Kind::overwrite && write_to_spares(pending)) return;
   const std::uint64_t id = next_id_++;
-  pending_.emplace(id, pending);
+  auto& asked = pending_.emplace(id, pending).first->second;
   const ChunkRun run = pending.chunks;
   switch (kind_) {
     case Kind::unique:
@@ -193,25 +195,47 @@ void Asker::ask_for(const Pending& pending) {
     case Kind::overwrite:
       set_range(*write_.mutable_ranges(), run);
       write_.set_overwrite(kind_ == Kind::overwrite);
+      asked.asks_spares = kind_ == Kind::overwrite && spares_.wanted() > 0;
+      write_.set_spares_wanted(asked.asks_spares ? SparePlaces::kAtOnce : 0);
+      if (asked.asks_spares) spares_.asked();
       return append(wire::MESSAGE_SNAPSHOT_WRITE, id, write_);
   }
 }
 
-// The places of an overwrite came: say that it is done. false: none was new.
-bool Asker::finish_write(const Pending& pending) {
-  finish_write_.Clear();
-  for (const auto& piece : write_reply_.pieces()) {
-    if (!piece.provisional()) continue;
-    auto* run = finish_write_.add_runs();
-    run->set_start(piece.start());
-    run->set_count(piece.count());
-    run->set_store_chunk(piece.store_chunk());
-    for (std::uint64_t i = 0; i < piece.count(); ++i) run->add_crcs(kChecksum);
-  }
-  if (finish_write_.runs_size() == 0) return false;
+void Asker::add_finished(ChunkRun chunks, StoreChunk store) {
+  auto* run = finish_write_.add_runs();
+  run->set_start(chunks.start.value);
+  run->set_count(chunks.count);
+  run->set_store_chunk(store.value);
+  for (std::uint64_t i = 0; i < chunks.count; ++i) run->add_crcs(kChecksum);
+}
+
+void Asker::send_finished(const Pending& pending) {
   const std::uint64_t id = next_id_++;
-  pending_.emplace(id, pending);
+  pending_.emplace(id, Pending{pending.since, pending.chunks});
   append(wire::MESSAGE_FINISH_WRITE, id, finish_write_);
+}
+
+bool Asker::write_to_spares(const Pending& pending) {
+  const auto targets = spares_.take({&pending.chunks, 1});
+  if (targets.empty()) return false;
+  finish_write_.Clear();
+  for (const WriteTarget& target : targets) add_finished(target.chunks, target.store);
+  send_finished(pending);
+  return true;
+}
+
+Result<bool> Asker::finish_write(const Pending& pending) {
+  CSNAP_ASSIGN(const auto spares, spares_from_wire(write_reply_));
+  if (pending.asks_spares) spares_.add(spares);
+  finish_write_.Clear();
+  for (const auto& piece : write_reply_.pieces())
+    if (piece.provisional())
+      add_finished({Chunk(piece.start()), piece.count()}, StoreChunk(piece.store_chunk()));
+  const bool all = finish_write_.runs_size() == write_reply_.pieces_size();
+  spares_.learn({&pending.chunks, 1}, all);
+  if (finish_write_.runs_size() == 0) return false;
+  send_finished(pending);
   return true;
 }
 
@@ -223,7 +247,9 @@ void Asker::on_reply(const Frame& frame) {
   pending_.erase(found);
   if (frame.header.type == wire::MESSAGE_SNAPSHOT_WRITE_REPLY && kind_ == Kind::overwrite) {
     if (auto status = parse_body(frame, write_reply_); !status.ok()) return fail(status);
-    if (finish_write(pending)) return;
+    const auto finishing = finish_write(pending);
+    if (!finishing.ok()) return fail(finishing.status());
+    if (*finishing) return;
   }
   if (frame.header.type == wire::MESSAGE_SNAPSHOT_READ_REPLY) {
     if (auto status = parse_body(frame, read_reply_); !status.ok()) return fail(status);

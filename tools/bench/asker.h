@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "client/link.h"
+#include "client/spare_places.h"
 #include "store/types.h"
 #include "tools/bench/places.h"
 
@@ -54,6 +55,7 @@ class Asker {
   struct Pending {
     Clock::time_point since;
     ChunkRun chunks;
+    bool asks_spares = false;
   };
 
   void hello();
@@ -64,7 +66,11 @@ class Asker {
   void on_error(const Frame& frame);
   void ask();
   void ask_for(const Pending& pending);
-  bool finish_write(const Pending& pending);
+  bool write_to_spares(const Pending& pending);
+  void add_finished(ChunkRun chunks, StoreChunk store);
+  void send_finished(const Pending& pending);
+  // The places of an overwrite came: says that it is done. false: none was new.
+  Result<bool> finish_write(const Pending& pending);
   void append(wire::MessageType type, std::uint64_t id, const google::protobuf::MessageLite& body);
   void flush();
   void fail(const Status& why);
@@ -88,6 +94,7 @@ class Asker {
   wire::SnapshotRead read_;
   wire::SnapshotReadReply read_reply_;
   wire::FinishRead finish_read_;
+  SparePlaces spares_;
   wire::SnapshotWrite write_;
   wire::SnapshotWriteReply write_reply_;
   wire::FinishWrite finish_write_;
