@@ -297,6 +297,27 @@ void AioDevice::submit(IoRequest request) {
   impl_->finished.push_back(pending);
 }
 
+Status AioDevice::transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> data) {
+  const DeviceFile& file = *impl_->file;
+  CSNAP_TRY(check_request(*this, {kind, offset, data, nullptr}));
+  Transfer transfer{kind, offset, data};
+  for (;;) {
+    const auto position = static_cast<off_t>(transfer.offset);
+    ssize_t answer = -1;
+    if (kind == IoKind::flush)
+      answer = ::fdatasync(file.fd);
+    else if (kind == IoKind::read)
+      answer = ::pread(file.fd, transfer.rest.data(), transfer.rest.size(), position);
+    else
+      answer = ::pwrite(file.fd, transfer.rest.data(), transfer.rest.size(), position);
+    Status why;
+    const auto next =
+        transfer.account(file.path, file.alignment, answer < 0 ? -errno : answer, why);
+    if (next == Transfer::Next::finished) return {};
+    if (next == Transfer::Next::failed) return why;
+  }
+}
+
 void AioDevice::kick() {
   impl_->send();
   // The kernel will not wake the owner for what it did not take.

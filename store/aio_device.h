@@ -44,6 +44,8 @@ class AioDevice : public Device {
   std::size_t in_flight() const override;
   int event_fd() const override;
   Result<std::unique_ptr<Device>> share() override;
+  // pread(), pwrite(), fdatasync().
+  Status transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> data) override;
 
   // Does data bypass the page cache?
   bool direct() const;

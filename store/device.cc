@@ -13,22 +13,6 @@ namespace {
 // Tools read with one call what may be gigabytes; more than this at a time gains nothing.
 constexpr std::size_t kBouncePiece = 1u << 20;
 
-Status run(Device& device, IoKind kind, std::uint64_t offset, std::span<std::byte> data) {
-  bool finished = false;
-  Status result;
-  IoRequest request;
-  request.kind = kind;
-  request.offset = offset;
-  request.data = data;
-  request.done = [&](Status status) {
-    result = std::move(status);
-    finished = true;
-  };
-  device.submit(std::move(request));
-  while (!finished) device.wait();
-  return result;
-}
-
 bool aligned_memory(const Device& device, const std::byte* data) {
   return reinterpret_cast<std::uintptr_t>(data) % device.alignment() == 0;
 }
@@ -73,12 +57,23 @@ Status check_request(const Device& device, const IoRequest& request) {
   return Status();
 }
 
+Status Device::transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> data) {
+  bool finished = false;
+  Status result;
+  submit({kind, offset, data, [&](Status status) {
+            result = std::move(status);
+            finished = true;
+          }});
+  while (!finished) wait();
+  return result;
+}
+
 Status read_sync(Device& device, std::uint64_t offset, std::span<std::byte> data) {
-  if (aligned_memory(device, data.data())) return run(device, IoKind::read, offset, data);
+  if (aligned_memory(device, data.data())) return device.transfer(IoKind::read, offset, data);
   AlignedBuffer bounce(std::min(data.size(), kBouncePiece));
   while (!data.empty()) {
     const auto piece = bounce.span().first(std::min(data.size(), kBouncePiece));
-    CSNAP_TRY(run(device, IoKind::read, offset, piece));
+    CSNAP_TRY(device.transfer(IoKind::read, offset, piece));
     std::memcpy(data.data(), piece.data(), piece.size());
     data = data.subspan(piece.size());
     offset += piece.size();
@@ -90,12 +85,13 @@ Status write_sync(Device& device, std::uint64_t offset, std::span<const std::byt
   // A write does not change the bytes; the span is mutable because requests of both directions
   // are one type.
   if (aligned_memory(device, data.data()))
-    return run(device, IoKind::write, offset, {const_cast<std::byte*>(data.data()), data.size()});
+    return device.transfer(IoKind::write, offset,
+                           {const_cast<std::byte*>(data.data()), data.size()});
   AlignedBuffer bounce(std::min(data.size(), kBouncePiece));
   while (!data.empty()) {
     const auto piece = bounce.span().first(std::min(data.size(), kBouncePiece));
     std::memcpy(piece.data(), data.data(), piece.size());
-    CSNAP_TRY(run(device, IoKind::write, offset, piece));
+    CSNAP_TRY(device.transfer(IoKind::write, offset, piece));
     data = data.subspan(piece.size());
     offset += piece.size();
   }
@@ -103,7 +99,7 @@ Status write_sync(Device& device, std::uint64_t offset, std::span<const std::byt
 }
 
 Status flush_sync(Device& device) {
-  return run(device, IoKind::flush, 0, {});
+  return device.transfer(IoKind::flush, 0, {});
 }
 
 }  // namespace csnap

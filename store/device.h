@@ -59,10 +59,13 @@ class Device {
   // (then the owner must poll). poll() and wait() reset it.
   virtual int event_fd() const { return -1; }
   virtual Result<std::unique_ptr<Device>> share() = 0;
+
+  // One request, carried out while the caller waits: less work than submit() and wait() where the
+  // system can do it in one call. REQUIRES: nothing else is in flight whose done() may not run now.
+  virtual Status transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> data);
 };
 
-// Submits and waits, for tools and for start-up. REQUIRES: nothing else is in flight whose done()
-// may not run now.
+// transfer() for tools and for start-up.
 // Memory that is not aligned goes through a copy; offset and length must be aligned all the same.
 Status read_sync(Device& device, std::uint64_t offset, std::span<std::byte> data);
 Status write_sync(Device& device, std::uint64_t offset, std::span<const std::byte> data);

@@ -28,7 +28,7 @@ po::options_description described() {
       "where the origin volume is here, if not where csnapd has it");
   add("store", po::value<std::string>()->value_name("PATH"),
       "where the snapshot store is here, likewise");
-  add("threads", po::value<unsigned>()->value_name("N")->default_value(16),
+  add("threads", po::value<unsigned>()->value_name("N")->default_value(32),
       "requests of one connection worked on at once");
   add("verbose", "say what nbdkit does");
   add("version", "print the version");
