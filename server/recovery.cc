@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "store/aligned_buffer.h"
@@ -82,23 +83,22 @@ Recovery::Recovery(Device& store, Device& metadata, const Superblock& on_disk)
 Result<Recovery> Recovery::survey(Device& store, Device& metadata, const Superblock& on_disk,
                                   bool has_data) {
   Recovery self(store, metadata, on_disk);
-  const Status scanned =
-      self.scan([&](const ScannedCommit& commit) { return self.survey_commit(commit); }, nullptr);
+  const Status scanned = self.scan(
+      on_disk.tail, [&](const ScannedCommit& commit) { return self.survey_commit(commit); });
   CSNAP_TRY(self.find_damage(scanned));
   if (self.damage_) return self;
   // A commit with another one behind it was durable, data and all; so was one of an earlier epoch.
-  if (self.last_ && self.last_->sequence >= on_disk.reign && has_data) CSNAP_TRY(self.judge_last());
+  if (!self.commits_.empty() && self.commits_.back().sequence >= on_disk.reign && has_data)
+    CSNAP_TRY(self.judge_last());
   self.out_.head = self.needed_;
   return self;
 }
 
-Status Recovery::scan(const std::function<Status(const ScannedCommit&)>& visit,
-                      JournalPosition* end) {
-  CSNAP_ASSIGN(const JournalPosition head,
-               scan_journal(*metadata_, {out_.on_disk.journal, out_.on_disk.journal_blocks},
-                            out_.on_disk.uuid, out_.on_disk.tail, visit));
-  if (end) *end = head;
-  return {};
+Status Recovery::scan(JournalPosition from,
+                      const std::function<Status(const ScannedCommit&)>& visit) {
+  return scan_journal(*metadata_, {out_.on_disk.journal, out_.on_disk.journal_blocks},
+                      out_.on_disk.uuid, from, visit)
+      .status();
 }
 
 Status Recovery::survey_commit(const ScannedCommit& commit) {
@@ -109,7 +109,7 @@ Status Recovery::survey_commit(const ScannedCommit& commit) {
       if (image.home == kSuperblockA) {
         CSNAP_ASSIGN(complete, decode_superblock(image.content, kSuperblockA));
       }
-  last_ = commit.position;
+  commits_.push_back(commit.position);
   last_epoch_ = commit.epoch;
   last_copies_.clear();
   for (const auto& record : records) {
@@ -132,7 +132,7 @@ Status Recovery::find_damage(const Status& scanned) {
     return {};
   }
   // Nobody writes a commit after having said that all is home.
-  if (out_.on_disk.clean && !last_) return {};
+  if (out_.on_disk.clean && commits_.empty()) return {};
   // What lies behind the first commit of an epoch, and is older, was given up by the server that
   // wrote that one, or was about to.
   const Epoch epoch = std::max(last_epoch_, out_.on_disk.epoch);
@@ -172,7 +172,7 @@ Status Recovery::judge_last() {
 Status Recovery::write_checkpoint_home() {
   // It may have been found in a cache of the disk, by a server that died before its flush.
   CSNAP_TRY(flush_sync(*metadata_));
-  CSNAP_TRY(scan_to_head([&](const ScannedCommit& commit) -> Status {
+  CSNAP_TRY(scan_behind(checkpoint_->checkpoint, [&](const ScannedCommit& commit) -> Status {
     if (commit.checkpoint != checkpoint_->checkpoint) return {};
     std::vector<Image> images = commit.images;
     std::erase_if(images, [](const Image& image) { return image.home == kSuperblockA; });
@@ -191,15 +191,18 @@ Status Recovery::write_checkpoint_home() {
   return {};
 }
 
-Status Recovery::scan_to_head(const std::function<Status(const ScannedCommit&)>& visit) {
+// The commits that follow the checkpoint: its images are in them, and what to apply to it.
+Status Recovery::scan_behind(Sequence checkpoint,
+                             const std::function<Status(const ScannedCommit&)>& visit) {
+  const auto first = std::find_if(commits_.begin(), commits_.end(),
+                                  [&](const auto& at) { return at.sequence > checkpoint; });
+  if (first == commits_.end()) return {};
   // What lies behind a damaged commit is not wanted, nor what is wrong with it.
   Status visited;
-  const Status scanned = scan(
-      [&](const ScannedCommit& commit) -> Status {
-        if (commit.position.sequence < out_.head.sequence) visited = visit(commit);
-        return visited;
-      },
-      nullptr);
+  const Status scanned = scan(*first, [&](const ScannedCommit& commit) -> Status {
+    if (commit.position.sequence < out_.head.sequence) visited = visit(commit);
+    return visited;
+  });
   return visited.ok() && damage_ ? Status() : scanned;
 }
 
@@ -208,7 +211,7 @@ Status Recovery::load(std::size_t cache_bytes, std::vector<TableFault>* faults) 
   base_ = base.checkpoint;
   auto cache = std::make_unique<BlockCache>(*metadata_, base.uuid, cache_bytes);
   if (checkpoint_) {
-    CSNAP_TRY(scan_to_head([&](const ScannedCommit& commit) -> Status {
+    CSNAP_TRY(scan_behind(base_, [&](const ScannedCommit& commit) -> Status {
       if (commit.checkpoint != base_) return {};
       for (const auto& image : commit.images)
         if (image.home != kSuperblockA) cache->install(image.home, image.content);
@@ -229,15 +232,16 @@ Status Recovery::replay(const Refused& refused) {
   // Blocks for the tree must not be taken from where a later record puts data.
   for (const auto& [sequence, run] : exceptions_)
     if (in_play(sequence)) out_.state->data().hold(run);
-  return scan_to_head([&](const ScannedCommit& commit) {
+  return scan_behind(base_, [&](const ScannedCommit& commit) {
     return in_play(commit.position.sequence) ? replay_commit(commit, refused) : Status();
   });
 }
 
 Status Recovery::replay_commit(const ScannedCommit& commit, const Refused& refused) {
   CSNAP_ASSIGN(const std::vector<Record> records, records_of(commit));
-  for (const auto& record : records) {
-    Status applied = apply(commit.position.sequence, record);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const Record& record = records[i];
+    Status applied = apply(commit.position.sequence, std::span(records).subspan(i));
     if (!applied.ok() && refused) applied = refused(commit.position.sequence, record, applied);
     CSNAP_TRY(applied);
     if (const auto* added = std::get_if<ExceptionAdded>(&record))
@@ -249,9 +253,36 @@ Status Recovery::replay_commit(const ScannedCommit& commit, const Refused& refus
   return {};
 }
 
-Status Recovery::apply(Sequence sequence, const Record& record) {
+// Reads blocks that these records will want, many at once: one after another they would be most of
+// the time that a restart takes. What cannot be read is told to the record that needs it.
+void Recovery::fetch_ahead(std::span<const Record> records) {
+  BlockCache& cache = out_.state->cache();
+  records = records.first(std::min(records.size(), cache.capacity() / 4));
+  for (bool failed = false; !failed;) {
+    std::set<BlockAddress> missing;
+    for (const auto& record : records)
+      if (const Status s = out_.state->validate(record); s.code() == Code::need_block)
+        missing.insert(BlockAddress(s.detail()));
+    if (missing.empty()) return;
+    std::size_t left = missing.size();
+    for (const BlockAddress address : missing)
+      cache.fetch(address, [&](const Status& status) {
+        failed |= !status.ok();
+        --left;
+      });
+    while (left > 0) metadata_->wait();
+  }
+}
+
+// Applies the first of these records.
+Status Recovery::apply(Sequence sequence, std::span<const Record> records) {
   StoreState& state = *out_.state;
-  const Status valid = state.with_blocks([&] { return state.validate(record); });
+  const Record& record = records.front();
+  Status valid = state.validate(record);
+  if (valid.code() == Code::need_block) {
+    fetch_ahead(records);
+    valid = state.with_blocks([&] { return state.validate(record); });
+  }
   const Status applied =
       !valid.ok() ? valid : state.with_blocks([&] { return state.apply(record, out_.freed); });
   if (applied.ok()) return {};

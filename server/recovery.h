@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -87,12 +88,13 @@ class Recovery {
  private:
   Recovery(Device& store, Device& metadata, const Superblock& on_disk);
   Status survey_commit(const ScannedCommit& commit);
-  Status scan(const std::function<Status(const ScannedCommit&)>& visit, JournalPosition* end);
-  Status scan_to_head(const std::function<Status(const ScannedCommit&)>& visit);
+  Status scan(JournalPosition from, const std::function<Status(const ScannedCommit&)>& visit);
+  Status scan_behind(Sequence checkpoint, const std::function<Status(const ScannedCommit&)>& visit);
   Status find_damage(const Status& scanned);
   Status judge_last();
   Status replay_commit(const ScannedCommit& commit, const Refused& refused);
-  Status apply(Sequence sequence, const Record& record);
+  void fetch_ahead(std::span<const Record> records);
+  Status apply(Sequence sequence, std::span<const Record> records);
   bool in_play(Sequence sequence) const {
     return sequence > base_ && sequence < out_.head.sequence;
   }
@@ -106,8 +108,8 @@ class Recovery {
   Status data_unread_;
 
   // What the survey found.
-  std::optional<JournalPosition> last_;  // the last whole commit
-  JournalPosition needed_;               // where the next goes that is written in its place
+  std::vector<JournalPosition> commits_;  // the whole ones
+  JournalPosition needed_;                // where the next goes that is written in its place
   JournalPosition needed_before_last_;
   std::vector<ExceptionAdded> last_copies_;  // its data may not have made it
   std::optional<Superblock> checkpoint_;     // the newest that is whole in the journal
