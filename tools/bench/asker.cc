@@ -73,12 +73,12 @@ void Asker::append(wire::MessageType type, std::uint64_t id,
 }
 
 void Asker::flush() {
-  if (!failed_ && !link_->sending() && !output_.empty()) link_->send(std::exchange(output_, {}));
+  if (!closed_ && !link_->sending() && !output_.empty()) link_->send(std::exchange(output_, {}));
 }
 
 void Asker::fail(const Status& why) {
-  if (failed_) return;
-  failed_ = true;
+  if (closed_) return;
+  closed_ = true;
   link_->close();
   events_.failed(why);
 }
@@ -100,16 +100,24 @@ void Asker::hello() {
 }
 
 void Asker::heartbeat() {
-  if (volume_chunks_ > 0 && !failed_)
-    append(wire::MESSAGE_HEARTBEAT, next_id_++, wire::Heartbeat());
+  if (heartbeat_ms_ > 0 && !closed_) append(wire::MESSAGE_HEARTBEAT, next_id_++, wire::Heartbeat());
+}
+
+void Asker::leave() {
+  if (!closed_) append(wire::MESSAGE_GOODBYE, next_id_++, wire::Goodbye());
 }
 
 void Asker::on_frame(const Frame& frame) {
-  if (failed_) return;
+  if (closed_) return;
   if (frame.header.push()) return on_push(frame);
   if (frame.header.error()) return on_error(frame);
   if (!frame.header.reply()) return;
   if (frame.header.type == wire::MESSAGE_WELCOME) return on_welcome(frame);
+  if (frame.header.type == wire::MESSAGE_GOODBYE_REPLY) {
+    closed_ = true;  // nothing more is to be heard
+    link_->close();
+    return events_.left();
+  }
   if (frame.header.type != wire::MESSAGE_HEARTBEAT_REPLY) on_reply(frame);
 }
 
@@ -132,7 +140,6 @@ void Asker::on_welcome(const Frame& frame) {
   if (auto status = parse_body(frame, welcome); !status.ok()) return fail(status);
   auto info = session_from_wire(welcome);
   if (!info.ok()) return fail(info.status());
-  volume_chunks_ = (welcome.volume().size() + welcome.chunk_size() - 1) / welcome.chunk_size();
   heartbeat_ms_ = welcome.heartbeat_ms();
   events_.ready();
 }

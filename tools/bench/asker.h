@@ -34,6 +34,7 @@ struct AskerEvents {
   std::function<void(std::uint64_t ns)> answered;  // one request, all of it
   std::function<void(const Status& why)> failed;
   std::function<void()> done;  // stopped, or there is nothing left to ask for, and all answered
+  std::function<void()> left;  // the server knows that the session is over
 };
 
 class Asker {
@@ -48,7 +49,8 @@ class Asker {
   void start();  // asking; after ready
   void stop();   // what is in flight is still answered
   void heartbeat();
-  std::uint64_t volume_chunks() const { return volume_chunks_; }
+  // Ends the session, after done: a server waits a lease for those that just go away.
+  void leave();
   std::uint32_t heartbeat_ms() const { return heartbeat_ms_; }
 
  private:
@@ -84,9 +86,8 @@ class Asker {
   std::shared_ptr<Link> link_;
   OutputBuffer output_;
   bool flush_posted_ = false;
-  bool asking_ = false, failed_ = false, told_done_ = false;
+  bool asking_ = false, closed_ = false, told_done_ = false;
   std::uint64_t next_id_ = 1;
-  std::uint64_t volume_chunks_ = 0;
   std::uint32_t heartbeat_ms_ = 0;
   std::unordered_map<std::uint64_t, Pending> pending_;
   // Made once; cleared messages keep their memory.

@@ -13,6 +13,7 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::size_t kMostConnections = 4096, kMostInFlight = 1024;
+constexpr std::uint64_t kMostSnapshotEvery = 3'600'000;
 
 po::options_description visible() {
   po::options_description options("Options");
@@ -33,6 +34,8 @@ po::options_description visible() {
   add("warmup", po::value<double>()->value_name("S"), "how long before that it is not (1)");
   add("requests", po::value<std::uint64_t>()->value_name("N"), "stop after so many answers");
   add("seed", po::value<std::uint64_t>()->value_name("N"), "of the pattern (1)");
+  add("snapshot-every", po::value<std::uint64_t>()->value_name("MS"),
+      "meanwhile create a snapshot every MS milliseconds, and delete it again");
   add("prepare", "first ask for the whole origin, so that unique finds nothing to copy");
   add("server-pid", po::value<int>()->value_name("PID"),
       "csnapd's process, on this machine, to tell its CPU time for each request");
@@ -94,6 +97,8 @@ Status check(const BenchOptions& options) {
                   "nothing is written; its content is spoilt. --force if that is no harm");
   if (options.in_flight == 0 || options.in_flight > kMostInFlight)
     return Status(Code::invalid, "--in-flight is 1 to " + std::to_string(kMostInFlight));
+  if (options.snapshot_every_ms > kMostSnapshotEvery)
+    return Status(Code::invalid, "--snapshot-every is at most an hour");
   if (options.range == 0 || options.range > kMaxWireChunks)
     return Status(Code::invalid, "--range is 1 to " + std::to_string(kMaxWireChunks));
   if (!(options.seconds > 0 && options.seconds < 1e6) ||
@@ -132,6 +137,7 @@ Result<BenchOptions> parse_bench_options(const std::vector<std::string>& argumen
   take(values, "warmup", out.warmup);
   take(values, "requests", out.requests);
   take(values, "seed", out.seed);
+  take(values, "snapshot-every", out.snapshot_every_ms);
   take(values, "server-pid", out.server_pid);
   take(values, "picture", out.picture);
   if (values.count("pattern") != 0) {

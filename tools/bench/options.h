@@ -30,7 +30,8 @@ struct BenchOptions {
   double warmup = 1;           // seconds that do not count
   std::uint64_t requests = 0;  // stop after so many; 0: after the time
   std::uint64_t seed = 1;
-  bool prepare = false;  // ask for the whole origin before
+  std::uint64_t snapshot_every_ms = 0;  // 0: none is made
+  bool prepare = false;                 // ask for the whole origin before
   bool force = false;
   int server_pid = 0;  // 0: not known
   bool json = false;

@@ -68,20 +68,32 @@ std::string bench_text(const BenchOptions& options, const BenchResult& result) {
   if (result.server_cpu_us >= 0)
     text += fmt::format(", {:.2f} us of csnapd's CPU for each", result.server_cpu_us);
   text += fmt::format(", {:.2f} us of csnap-bench's own\n", result.own_cpu_us);
+  if (result.snapshots.count() > 0)
+    text += fmt::format("{} snapshots created meanwhile: p50 {} us, p99 {} us, max {} us\n",
+                        result.snapshots.count(), us_text(result.snapshots.at(0.5)),
+                        us_text(result.snapshots.at(0.99)), us_text(result.snapshots.max()));
   if (result.exhausted) text += "every place was asked for before the time was over\n";
   return text;
 }
+
+namespace {
+
+void put(boost::json::object& object, const Latencies& latencies) {
+  object["mean_us"] = latencies.mean() / 1000;
+  for (const double share : kShares)
+    object[fmt::format("p{:g}_us", share * 100)] = us(latencies.at(share));
+  object["max_us"] = us(latencies.max());
+}
+
+}  // namespace
 
 std::string bench_json(const BenchOptions& options, const BenchResult& result) {
   boost::json::array loads;
   for (const LoadResult& load : result.loads) {
     boost::json::object object{{"kind", to_string(load.load.kind)},
                                {"connections", load.load.connections},
-                               {"requests_per_s", load.rate},
-                               {"mean_us", load.latencies.mean() / 1000}};
-    for (const double share : kShares)
-      object[fmt::format("p{:g}_us", share * 100)] = us(load.latencies.at(share));
-    object["max_us"] = us(load.latencies.max());
+                               {"requests_per_s", load.rate}};
+    put(object, load.latencies);
     loads.push_back(std::move(object));
   }
   boost::json::object out{{"seconds", result.seconds},       {"requests", result.answers},
@@ -89,6 +101,11 @@ std::string bench_json(const BenchOptions& options, const BenchResult& result) {
                           {"in_flight", options.in_flight},  {"range", options.range},
                           {"own_cpu_us", result.own_cpu_us}, {"exhausted", result.exhausted},
                           {"loads", std::move(loads)}};
+  if (options.snapshot_every_ms > 0) {
+    boost::json::object snapshots{{"created", result.snapshots.count()}};
+    put(snapshots, result.snapshots);
+    out["snapshots"] = std::move(snapshots);
+  }
   if (result.server_cpu_us >= 0) out["server_cpu_us"] = result.server_cpu_us;
   return to_json_text(out);
 }

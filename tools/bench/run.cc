@@ -4,13 +4,17 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <thread>
 
 #include "client/names.h"
+#include "tools/bench/snapshot_maker.h"
 
 namespace csnap {
 namespace {
@@ -51,6 +55,11 @@ class Bench {
     CSNAP_ASSIGN(const std::uint64_t chunks, find_size());
     CSNAP_TRY(prepare(chunks));
     CSNAP_TRY(open(chunks));
+    if (options_.snapshot_every_ms > 0) {
+      CSNAP_ASSIGN(maker_,
+                   SnapshotMaker::connect(address_.to_string(),
+                                          std::chrono::milliseconds(options_.snapshot_every_ms)));
+    }
     CSNAP_TRY(measure());
     return std::move(result_);
   }
@@ -73,18 +82,17 @@ class Bench {
     events.answered = [](std::uint64_t) {};
     events.failed = [this](const Status& why) { failure_ = why; };
     events.done = [this] { ++done_; };
+    events.left = [this] { ++left_; };
     return events;
   }
 
   Result<std::uint64_t> find_size() {
-    Places none(Pattern::sequential, 1, 1, 1);
-    const bool origin = options_.loads[0].kind == Kind::unique;
-    Asker asker(io_, address_, options_.loads[0].kind, origin ? "" : options_.snapshot, 1, none,
-                events());
-    CSNAP_TRY(until([this] { return ready_ > 0; }));
-    ready_ = 0;
-    heartbeat_ms_ = asker.heartbeat_ms();
-    std::uint64_t chunks = asker.volume_chunks();
+    AdminOptions look;
+    look.addresses = {address_.to_string()};
+    look.observer = true;
+    CSNAP_ASSIGN(const auto admin, Admin::connect(look));
+    CSNAP_ASSIGN(const auto list, admin->list());
+    std::uint64_t chunks = (list.volume_size + list.chunk_size - 1) / list.chunk_size;
     if (options_.chunks > chunks)
       return Status(Code::out_of_range, "--chunks " + std::to_string(options_.chunks) +
                                             ": the volume has " + std::to_string(chunks));
@@ -109,7 +117,9 @@ class Bench {
       CSNAP_TRY(until([this] { return ready_ > 0; }));
       asker.start();
       CSNAP_TRY(until([this] { return done_ > 0; }));
-      ready_ = done_ = 0;
+      asker.leave();
+      CSNAP_TRY(until([this] { return left_ > 0; }));
+      ready_ = done_ = left_ = 0;
     }
     return {};
   }
@@ -146,7 +156,7 @@ class Bench {
   }
 
   void beat() {
-    heart_.expires_after(std::chrono::milliseconds(heartbeat_ms_));
+    heart_.expires_after(std::chrono::milliseconds(askers_.front()->heartbeat_ms()));
     heart_.async_wait([this](boost::system::error_code cancelled) {
       if (cancelled) return;
       for (const auto& asker : askers_) asker->heartbeat();
@@ -181,10 +191,12 @@ class Bench {
     const double own_before = own_cpu();
     began_ = Clock::now();
     counting_ = true;
+    if (maker_) maker_->start();
     CSNAP_TRY(pass(options_.seconds));
     counting_ = false;
     result_.seconds = std::chrono::duration<double>(Clock::now() - began_).count();
     result_.exhausted = done_ == askers_.size();
+    CSNAP_TRY(stop_maker());
     const auto answers = static_cast<double>(result_.answers);
     if (options_.server_pid > 0) {
       CSNAP_ASSIGN(const double now, cpu_of(options_.server_pid));
@@ -196,19 +208,37 @@ class Bench {
     for (LoadResult& load : result_.loads)
       load.rate = static_cast<double>(load.latencies.count()) / result_.seconds;
     for (const auto& asker : askers_) asker->stop();
-    const Status ended = until([this] { return done_ == askers_.size(); });
+    CSNAP_TRY(until([this] { return done_ == askers_.size(); }));
+    for (const auto& asker : askers_) asker->leave();
+    CSNAP_TRY(until([this] { return left_ == askers_.size(); }));
     heart_.cancel();
-    return ended;
+    return {};
+  }
+
+  // It may be waiting for a barrier, in which the askers have to take part.
+  Status stop_maker() {
+    if (!maker_) return {};
+    Status stopped;
+    std::atomic<bool> done{false};
+    std::thread waiter([&] {
+      stopped = maker_->stop();
+      done = true;
+      boost::asio::post(io_, [] {});
+    });
+    const Status status = until([&] { return done.load(); });
+    waiter.join();
+    result_.snapshots = maker_->created();
+    return status.ok() ? stopped : status;
   }
 
   const BenchOptions& options_;
   boost::asio::io_context io_{1};
   boost::asio::steady_timer timer_, heart_;
   Address address_;
-  std::uint64_t heartbeat_ms_ = 1000;
   std::vector<std::unique_ptr<Places>> places_;
   Askers askers_;
-  std::size_t ready_ = 0, done_ = 0;
+  std::unique_ptr<SnapshotMaker> maker_;
+  std::size_t ready_ = 0, done_ = 0, left_ = 0;
   Status failure_;
   bool counting_ = false;
   std::uint64_t all_ = 0;

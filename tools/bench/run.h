@@ -33,6 +33,7 @@ struct BenchResult {
   double own_cpu_us = 0;      // of csnap-bench
   bool exhausted = false;     // every place was asked for before the time was over
   std::vector<LoadResult> loads;
+  Latencies snapshots;          // creations, when they were asked for
   std::vector<Moment> moments;  // with a picture only
 };
 
