@@ -47,15 +47,18 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineDevices devices, EngineOption
   if (const Status damage = check_superblock_copies(metadata); !damage.ok())
     events.log(EngineEvents::Level::warning,
                damage.message() + "; the other copy is used and this one written anew");
+  const auto clock_us = [&] { return impl->options.clock_us ? impl->options.clock_us() : 0; };
+  const std::uint64_t began_us = clock_us();
   CSNAP_ASSIGN(Recovered recovered, recover(*impl->devices.store, metadata,
                                             impl->options.cache_bytes, Images::write_home));
-
+  const std::uint64_t took_us = clock_us() - began_us;
   CSNAP_ASSIGN(auto journal,
                take_over(*impl->devices.store, metadata, recovered, impl->options.holder, false));
   if (!recovered.on_disk.clean && recovered.commits > 0)
     events.log(EngineEvents::Level::info, "the store was not closed in order; replayed " +
                                               std::to_string(recovered.records) + " records of " +
-                                              std::to_string(recovered.commits) + " commits");
+                                              std::to_string(recovered.commits) + " commits in " +
+                                              std::to_string(took_us / 1000) + " ms");
   if (const std::size_t sessions = recovered.state->clients().all().size(); sessions > 0)
     events.log(EngineEvents::Level::info,
                "sessions known from before the restart: " + std::to_string(sessions) +

@@ -93,16 +93,20 @@ def micro(pattern):
 class Csnap:
     """A store, its server on TCP and a Unix socket, and what is measured of it."""
 
-    def __init__(self, folder, origin_size, store_size, options=(), server=()):
+    def __init__(self, folder, origin_size, store_size, server=(), exceptions=0):
         os.environ["TMPDIR"] = folder
         import tempfile
         tempfile.tempdir = folder
-        self.store = Store(origin_size, store_size, options)
-        # Blocks that are there, as on any disk that is in use.
-        output("dd", "if=/dev/zero", "of=" + self.store.origin, "bs=1M",
-               f"count={origin_size >> 20}", "conv=fsync", "status=none")
+        self.store = Store(origin_size, store_size)
+        if exceptions:
+            output(program("csnap_big_store"), self.store.store, str(exceptions))
+        else:
+            # Blocks that are there, as on any disk that is in use.
+            output("dd", "if=/dev/zero", "of=" + self.store.origin, "bs=1M",
+                   f"count={origin_size >> 20}", "conv=fsync", "status=none")
         self.port = free_port()
-        self.daemon = Daemon(self.store, "--listen", f"127.0.0.1:{self.port}", *server)
+        self.server = server
+        self.start()
 
     def __enter__(self):
         return self
@@ -111,14 +115,15 @@ class Csnap:
         self.daemon.__exit__(*what)
         self.store.__exit__(*what)
 
-    def restart(self, how):
-        self.daemon.stop(how)
-        self.daemon = Daemon(self.store, "--listen", f"127.0.0.1:{self.port}")
+    def start(self):
+        self.daemon = Daemon(self.store, "--listen", f"127.0.0.1:{self.port}", *self.server)
+
+    def bench_command(self, load, *options):
+        return (program("csnap-bench"), "--server", f"127.0.0.1:{self.port}", "--server-pid",
+                str(self.daemon.process.pid), "--load", load, "--json", *options)
 
     def bench(self, load, *options):
-        return json.loads(output(program("csnap-bench"), "--server", f"127.0.0.1:{self.port}",
-                                 "--server-pid", str(self.daemon.process.pid), "--load", load,
-                                 "--json", *options))
+        return json.loads(output(*self.bench_command(load, *options)))
 
     def admin(self, *arguments):
         code, out, err = self.store.admin(*arguments)

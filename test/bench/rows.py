@@ -3,11 +3,14 @@
 import contextlib
 import dataclasses
 import os
+import re
 import signal
+import statistics
+import subprocess
 import time
 from typing import Callable
 
-from peers import (Csnap, CsnapNbd, QemuNbd, Redis, fio_file, fio_nbd, iops, micro, output)
+from peers import (Csnap, CsnapNbd, QemuNbd, Redis, fio_file, fio_nbd, iops, micro, output, wait_until)
 
 GIB = 1 << 30
 
@@ -27,6 +30,7 @@ class Row:
     # A context manager; what it gives is called for each pair and returns (csnap's, the peer's).
     prepare: Callable
     at_most: bool = False
+    pairs: int = 0  # at most; 0: as many as are asked for
 
 
 @contextlib.contextmanager
@@ -172,19 +176,97 @@ def plain(setting, rw, qemu):
 
 
 @contextlib.contextmanager
-def restart(setting):
-    """Milliseconds from the start of csnapd after kill -9 under load to its first answer."""
-    with Csnap(setting.folder, GIB, GIB) as csnap:
+def killed(setting, figure, limit):
+    """figure(csnap, seconds to the first answer) of csnapd started after kill -9 under full load."""
+    with Csnap(setting.folder, GIB, 2 * GIB) as csnap:
         def pair():
             csnap.admin("create", "first")
-            csnap.bench("overwrite:16", "--snapshot", "first", "--pattern", "once", "--force",
-                        "--requests", "100000")
+            load = subprocess.Popen(
+                csnap.bench_command("overwrite:16", "--snapshot", "first", "--pattern", "once",
+                                    "--force", "--seconds", "60"),
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            wait_until("the load is full",
+                       lambda: csnap.store.admin_json("status")["since_start"]["snapshot_writes"] > 100_000)
+            csnap.daemon.stop(signal.SIGKILL)
+            load.wait()
             began = time.monotonic()
-            csnap.restart(signal.SIGKILL)
+            csnap.start()
             csnap.admin("list")
-            took = (time.monotonic() - began) * 1000
+            ours = figure(csnap, time.monotonic() - began)
             csnap.delete("first")
-            return took, 100.0
+            return ours, limit
+        yield pair
+
+
+def replay_rate(csnap, _):
+    """Records a second, the blocks they need read from the disk included."""
+    said = re.findall(r"replayed (\d+) records of \d+ commits in (\d+) ms", csnap.daemon.log())[-1]
+    return int(said[0]) / max(int(said[1]), 1) * 1000
+
+
+def qemu_img_snapshot(folder):
+    """The median of some, in milliseconds."""
+    image = os.path.join(folder, "snapshots.qcow2")
+    output("qemu-img", "create", "-q", "-f", "qcow2", image, str(GIB))
+    took = []
+    for i in range(9):
+        began = time.monotonic()
+        output("qemu-img", "snapshot", "-c", str(i), image)
+        took.append((time.monotonic() - began) * 1000)
+    os.unlink(image)
+    return statistics.median(took)
+
+
+@contextlib.contextmanager
+def creation(setting, percentile, limit):
+    """Milliseconds to create a snapshot while 16 clients write the origin; limit(folder) beside it."""
+    with Csnap(setting.folder, GIB, 2 * GIB) as csnap:
+        def pair():
+            beside = limit(setting.folder)
+            ours = csnap.bench("unique:16", "--in-flight", "1", "--snapshot-every", "50",
+                               "--seconds", str(setting.seconds))["snapshots"]
+            return ours[percentile] / 1000, beside
+        yield pair
+
+
+@contextlib.contextmanager
+def during_deletion(setting):
+    """p99.9 of origin writes to be granted while snapshots are deleted, beside that without.
+
+    The deletion of half a million exceptions fills and writes checkpoints all the time.
+    """
+    with Csnap(setting.folder, GIB // 2, 4 * GIB) as csnap:
+        def p999():
+            csnap.admin("create", "first")
+            result = csnap.bench("unique:4", "--in-flight", "8", "--warmup", "0", "--seconds", "1")
+            csnap.delete("first")
+            return result["loads"][0]["p99.9_us"]
+
+        def pair():
+            old = [f"old{i}" for i in range(4)]
+            for name in old:
+                csnap.admin("create", name)
+                csnap.bench("overwrite:16", "--snapshot", name, "--pattern", "once", "--force",
+                            "--seconds", "60")
+            without = p999()
+            for name in old:
+                csnap.admin("delete", "--force", name)
+            return p999(), without
+        yield pair
+
+
+@contextlib.contextmanager
+def memory(setting):
+    """MiB beyond the cache at its peak, with 100 million exceptions, read and written at random."""
+    exceptions, cache = 100_000_000, 64
+    with Csnap(setting.folder, 1 << 42, 1 << 40, ("--cache", f"{cache}M"), exceptions) as csnap:
+        def pair():
+            reach = ("--chunks", str(2 * exceptions), "--seconds", str(setting.seconds))
+            csnap.bench("read:8", "--snapshot", "s0", *reach)
+            csnap.bench("unique:8", *reach)
+            with open(f"/proc/{csnap.daemon.process.pid}/status", encoding="ascii") as status:
+                peak = re.search(r"VmHWM:\s+(\d+) kB", status.read())
+            return int(peak[1]) / 1024 - cache, 64.0
         yield pair
 
 
@@ -233,8 +315,18 @@ ALL = [
         lambda s: plain(s, "randread", False)),
     Row("origin reads through NBD, qemu", "qemu-nbd, raw", "IOPS", 1.3,
         lambda s: plain(s, "randread", True)),
-    Row("restart after kill -9, first answer", "a limit of 100 ms", "ms", 1.0, restart,
+    Row("restart after kill -9, first answer", "a limit of 100 ms", "ms", 1.0,
+        lambda s: killed(s, lambda _, took: took * 1000, 100.0), at_most=True),
+    Row("records replayed by it", "a million a second", "/s", 1.0,
+        lambda s: killed(s, replay_rate, 1e6)),
+    Row("creating a snapshot, 16 clients, median", "a limit of 2 ms", "ms", 1.0,
+        lambda s: creation(s, "p50_us", lambda _: 2.0), at_most=True),
+    Row("creating a snapshot, 16 clients, p99", "qemu-img snapshot, median", "ms", 0.5,
+        lambda s: creation(s, "p99_us", qemu_img_snapshot), at_most=True),
+    Row("p99.9 of first writes, deletion running", "without", "us", 2.0, during_deletion,
         at_most=True),
+    Row("memory beyond the cache, 100 M exceptions", "a limit of 64 MiB", "MiB", 1.0, memory,
+        at_most=True, pairs=1),
     Row("tree lookups/s vs LMDB", "LMDB, transactions of 256", "/s", 2.0,
         lambda s: against_lmdb(s, "lookup/random")),
     Row("batched inserts/s vs LMDB", "LMDB, transactions of 256", "/s", 2.0,
