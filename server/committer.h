@@ -54,6 +54,9 @@ class Committer {
   void refuse(Status why, Done done);
   // Applies what may be applied, and starts the next commit if none is in flight. Once a turn.
   void pump();
+  // Is there so much room that what can wait does not take it from what cannot? Half of what may be
+  // dirty is for units that somebody waits for, while a checkpoint makes room.
+  bool has_room_to_spare() const { return state_.cache().dirty() < dirty_cap() / 2; }
   // Asks for a checkpoint at the next edge, needed or not.
   void request_checkpoint() { checkpoint_wanted_ = true; }
 

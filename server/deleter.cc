@@ -51,6 +51,7 @@ void Deleter::stop(const Status& why) {
 bool Deleter::step_one(const Snapshot& snapshot) {
   if (in_flight_ >= kStepsInFlight) return false;
   if (engine_.committer->queued() > 2 * kStepsInFlight) return false;
+  if (!engine_.committer->has_room_to_spare()) return false;
   if (engine_.holds_too_much()) return false;
   // The last leaf's range goes on for ever; that of its step ends with the volume.
   const Chunk volume_end(engine_.state->superblock().origin_chunks());
