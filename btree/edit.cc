@@ -64,17 +64,14 @@ void ExceptionTree::insert(ChunkRun run, StoreChunk store, ShareMask mask) {
   if (superblock_.tree_levels == 0) plant();
   const Chunk end = run.end();
   while (run.count > 0) {
-    Path path;
-    assert(!prepared_ ||
-           (prepared_->keys.start <= run.start && run.end() <= prepared_->keys.end()));
-    if (prepared_)
-      path = *prepared_;
-    else
-      must(descend(run.start, path));
-    prepared_.reset();
+    Path& path = prepared_.path;
+    if (!prepared_.current)
+      prepared_.entry = must(descend(run.start, path)).find(run.start, path.keys);
+    prepared_.current = false;
+    assert(path.keys.start <= run.start && run.start < path.keys.end());
     const std::uint64_t part = std::min(end, path.keys.end()) - run.start;
-    const std::uint64_t done =
-        leaf_insert(must(cache_.edit(path.leaf, BlockKind::leaf)), {run.start, part}, store, mask);
+    const MutableBlock leaf = must(cache_.edit(path.leaf, BlockKind::leaf));
+    const std::uint64_t done = leaf_insert(leaf, {run.start, part}, store, mask, prepared_.entry);
     if (done > 0) widen_masks(path, mask);
     run = {run.start + done, run.count - done};
     store += done;
@@ -168,7 +165,7 @@ void ExceptionTree::add_child(const Path& path, unsigned depth, const NodeEntry&
 
 void ExceptionTree::clear(ChunkRun run, ShareMask bits, std::vector<StoreRun>& freed) {
   const std::size_t first = freed.size();
-  prepared_.reset();
+  prepared_.current = false;
   const Chunk end = run.end();
   for (Chunk at = run.start; at < end && superblock_.tree_levels > 0;) {
     Path path;

@@ -86,21 +86,31 @@ Status ExceptionTree::check_levels() const {
                 "the tree cannot have " + std::to_string(superblock_.tree_levels) + " levels");
 }
 
+ExceptionTree::Trail& ExceptionTree::trail_to(Chunk chunk) const {
+  if (!trails_[trail_].leads_to(chunk)) trail_ = trail_ + 1 < trails_in_use_ ? trail_ + 1 : 0;
+  return trails_[trail_];
+}
+
 Result<LeafView> ExceptionTree::descend(Chunk to, Path& path) const {
   CSNAP_TRY(check_levels());
   assert(superblock_.tree_levels > 0);
+  Trail& trail = trail_to(to);
+  const bool known = trail.leads_to(to);
   path.depth = 0;
   path.keys = kAllKeys;
   BlockAddress address = superblock_.tree_root;
   for (unsigned level = superblock_.tree_levels - 1; level > 0; --level) {
     auto node = read_node(address, level, path.keys);
     if (!node.ok()) return node.status();
-    const unsigned index = node->find(to);
+    unsigned index = trail.index[level];
+    if (!known || !node->leads(index, to)) index = node->find(to);
+    trail.index[level] = static_cast<std::uint8_t>(index);
     path.steps[path.depth++] = {address, index};
     path.keys = keys_of_child(*node, index, path.keys);
     address = node->child(index);
   }
   path.leaf = address;
+  trail.keys = path.keys;
   return read_leaf(address, path.keys);
 }
 
@@ -129,11 +139,14 @@ Status ExceptionTree::lookup(Chunk from, std::uint64_t limit, Mapping& out) cons
 // Nothing that blocks say of their place is relied upon here: a wrong way is as long as a right
 // one.
 void ExceptionTree::warm(std::span<const ChunkRun> runs) const {
-  if (runs.size() < 2 || superblock_.tree_levels > kMaxTreeLevels) return;
+  if (superblock_.tree_levels > kMaxTreeLevels) return;
+  // Where the last search went is warm.
+  while (!runs.empty() && trails_[trail_].leads_to(runs[0].start)) runs = runs.subspan(1);
+  if (runs.size() < 2) return;
   runs = runs.first(std::min(runs.size(), kWarmAtOnce));
   struct Way {
     Chunk to;
-    ChunkRun keys;
+    Trail trail;
     BlockAddress address;
     const std::byte* block;  // null: not at hand
   };
@@ -141,14 +154,15 @@ void ExceptionTree::warm(std::span<const ChunkRun> runs) const {
   const std::span<Way> ways(space.data(), runs.size());
   const BlockAddress root = superblock_.tree_root;
   for (std::size_t i = 0; i < runs.size(); ++i)
-    ways[i] = {runs[i].start, kAllKeys, root, cache_.peek(root, BlockKind::node)};
+    ways[i] = {runs[i].start, {kAllKeys, {}}, root, cache_.peek(root, BlockKind::node)};
   // There are few nodes: what the cache knows of them is near. Of leaves there are many.
   for (std::uint32_t level = superblock_.tree_levels; level-- > 1;) {
     for (Way& way : ways) {
       if (way.block == nullptr) continue;
       const NodeView node({way.block, kBlockSize});
       const unsigned index = node.find(way.to);
-      way.keys = keys_of_child(node, index, way.keys);
+      way.trail.index[level] = static_cast<std::uint8_t>(index);
+      way.trail.keys = keys_of_child(node, index, way.trail.keys);
       way.address = node.child(index);
       if (level == 1) {
         cache_.prefetch_place(way.address);
@@ -159,15 +173,21 @@ void ExceptionTree::warm(std::span<const ChunkRun> runs) const {
     }
     for (const Way& way : ways)
       if (level > 1 && way.block != nullptr)
-        NodeView({way.block, kBlockSize}).prefetch(way.to, way.keys);
+        NodeView({way.block, kBlockSize}).prefetch(way.to, way.trail.keys);
   }
+  std::swap(trails_[0], trails_[trail_]);
+  trail_ = 0;
+  trails_in_use_ = 1;
+  for (const Way& way : ways)
+    if (way.block != nullptr && !trails_[trails_in_use_ - 1].leads_to(way.to))
+      trails_[trails_in_use_++] = way.trail;
   for (const Way& way : ways) cache_.prefetch_entry(way.address);
   for (Way& way : ways) {
     way.block = cache_.peek(way.address, BlockKind::leaf);
     if (way.block != nullptr) __builtin_prefetch(way.block + sizeof(BlockHeader));
   }
   for (const Way& way : ways)
-    if (way.block != nullptr) LeafView({way.block, kBlockSize}).prefetch(way.to, way.keys);
+    if (way.block != nullptr) LeafView({way.block, kBlockSize}).prefetch(way.to, way.trail.keys);
 }
 
 // Searches the children of a node whose keys these are; a node's masks are enough to pass by.

@@ -60,8 +60,8 @@ class ExceptionTree {
 
   // Asks the processor for the blocks that lead to these runs (the first kWarmAtOnce of them: more
   // would drive one another out), all at the same time, so that whatever is then asked of the runs,
-  // or done to them, one after another, does not wait for memory each time. A hint: what is not in
-  // the block cache is passed over.
+  // or done to them, one after another, does not wait for memory each time, and remembers the ways.
+  // A hint: what is not in the block cache is passed over.
   static constexpr std::size_t kWarmAtOnce = 32;
   void warm(std::span<const ChunkRun> runs) const;
 
@@ -112,6 +112,20 @@ class ExceptionTree {
     BlockAddress leaf;
     ChunkRun keys;  // that are the leaf's
   };
+  // The entries taken on the way to a leaf, to be tried first by who goes there again. A guess:
+  // whether it leads to where it should is asked of the nodes passed, so that it may be outdated.
+  struct Trail {
+    ChunkRun keys;                                   // that were the leaf's
+    std::array<std::uint8_t, kMaxTreeLevels> index;  // of the entry taken, by the node's level
+    bool leads_to(Chunk chunk) const { return keys.start <= chunk && chunk < keys.end(); }
+  };
+  static_assert(kMaxNodeEntries <= 256, "an index is one byte");
+  // The way that prepare() has gone, and where in the leaf the run's first chunk belongs.
+  struct Prepared {
+    Path path;
+    unsigned entry = 0;
+    bool current = false;  // for the insert() that follows
+  };
   // What a change may cost.
   struct Growth {
     std::uint64_t blocks = 0;    // to allocate
@@ -131,6 +145,8 @@ class ExceptionTree {
   Result<NodeView> read_node(BlockAddress address, unsigned level, ChunkRun keys) const;
   Result<LeafView> read_leaf(BlockAddress address, ChunkRun keys) const;
   Status check_levels() const;
+  // The trail that leads to a chunk, or the one that should from now on.
+  Trail& trail_to(Chunk chunk) const;
   // The leaf responsible for a chunk.
   Result<LeafView> descend(Chunk to, Path& path) const;
   Result<std::optional<ChunkRun>> find_bits(BlockAddress address, unsigned level, ChunkRun keys,
@@ -167,8 +183,11 @@ class ExceptionTree {
   BlockAllocator& allocator_;
   Superblock& superblock_;
   std::function<void(BlockAddress, bool)> watcher_;
-  // The way that prepare() has just gone, for the insert() that follows it.
-  std::optional<Path> prepared_;
+  // Of the leaves that were looked for last, in the order in which warm() was told of them, and
+  // which of them was used last: what comes next is expected there or at the next.
+  mutable std::array<Trail, kWarmAtOnce + 1> trails_{};
+  mutable std::size_t trail_ = 0, trails_in_use_ = 1;
+  Prepared prepared_;
   Chunk last_insert_end_;  // tells an ascending load from a random one
 };
 
