@@ -70,9 +70,11 @@ void ExceptionTree::insert(ChunkRun run, StoreChunk store, ShareMask mask) {
     prepared_.current = false;
     assert(path.keys.start <= run.start && run.start < path.keys.end());
     const std::uint64_t part = std::min(end, path.keys.end()) - run.start;
-    const MutableBlock leaf = must(cache_.edit(path.leaf, BlockKind::leaf));
-    const std::uint64_t done = leaf_insert(leaf, {run.start, part}, store, mask, prepared_.entry);
-    if (done > 0) widen_masks(path, mask);
+    const MutableBlock block = must(cache_.edit(path.leaf, BlockKind::leaf));
+    const unsigned masks = LeafView(block).masks();
+    const std::uint64_t done = leaf_insert(block, {run.start, part}, store, mask, prepared_.entry);
+    // Whatever masks a leaf has, the nodes above it have, too.
+    if (LeafView(block).masks() != masks) widen_masks(path, mask);
     run = {run.start + done, run.count - done};
     store += done;
     if (done < part) split_leaf_for(path, run.start);

@@ -21,6 +21,16 @@ ChunkRun between(Chunk from, Chunk to) {
   return {from, to - from};
 }
 
+bool lies_within(const NodeView& node, ChunkRun keys) {
+  return node.key(0) >= keys.start && node.key(node.entries() - 1) < keys.end();
+}
+
+// Only in the middle of an insertion is a leaf empty.
+bool lies_within(const LeafView& leaf, ChunkRun keys) {
+  const unsigned n = leaf.entries();
+  return n == 0 || (leaf.chunk(0) >= keys.start && leaf.end(n - 1) <= keys.end());
+}
+
 // The keys of child i of a node that has these keys.
 ChunkRun keys_of_child(const NodeView& node, unsigned i, ChunkRun keys) {
   const Chunk from = i == 0 ? keys.start : node.key(i);
@@ -64,7 +74,7 @@ Result<NodeView> ExceptionTree::read_node(BlockAddress address, unsigned level,
   if (!block.ok()) return block.status();
   const NodeView node(*block);
   if (node.level() != level) return misplaced(address, "a node of another level");
-  if (node.key(0) < keys.start || node.key(node.entries() - 1) >= keys.end())
+  if (!lies_within(node, keys))
     return misplaced(address, "keys outside the range of its parent's entry");
   return node;
 }
@@ -73,11 +83,22 @@ Result<LeafView> ExceptionTree::read_leaf(BlockAddress address, ChunkRun keys) c
   auto block = cache_.read(address, BlockKind::leaf);
   if (!block.ok()) return block.status();
   const LeafView leaf(*block);
-  const unsigned n = leaf.entries();
-  // Only in the middle of an insertion is a leaf empty.
-  if (n > 0 && (leaf.chunk(0) < keys.start || leaf.end(n - 1) > keys.end()))
+  if (!lies_within(leaf, keys))
     return misplaced(address, "chunks outside the range of its parent's entry");
   return leaf;
+}
+
+const std::byte* ExceptionTree::node_at(BlockAddress address, unsigned level, ChunkRun keys) const {
+  const std::byte* block = cache_.find(address, BlockKind::node);
+  if (block == nullptr) return nullptr;
+  const NodeView node({block, kBlockSize});
+  return node.level() == level && lies_within(node, keys) ? block : nullptr;
+}
+
+const std::byte* ExceptionTree::leaf_at(BlockAddress address, ChunkRun keys) const {
+  const std::byte* block = cache_.find(address, BlockKind::leaf);
+  if (block == nullptr) return nullptr;
+  return lies_within(LeafView({block, kBlockSize}), keys) ? block : nullptr;
 }
 
 Status ExceptionTree::check_levels() const {
@@ -100,18 +121,21 @@ Result<LeafView> ExceptionTree::descend(Chunk to, Path& path) const {
   path.keys = kAllKeys;
   BlockAddress address = superblock_.tree_root;
   for (unsigned level = superblock_.tree_levels - 1; level > 0; --level) {
-    auto node = read_node(address, level, path.keys);
-    if (!node.ok()) return node.status();
+    const std::byte* block = node_at(address, level, path.keys);
+    if (block == nullptr) return read_node(address, level, path.keys).status();
+    const NodeView node({block, kBlockSize});
     unsigned index = trail.index[level];
-    if (!known || !node->leads(index, to)) index = node->find(to);
+    if (!known || !node.leads(index, to)) index = node.find(to);
     trail.index[level] = static_cast<std::uint8_t>(index);
     path.steps[path.depth++] = {address, index};
-    path.keys = keys_of_child(*node, index, path.keys);
-    address = node->child(index);
+    path.keys = keys_of_child(node, index, path.keys);
+    address = node.child(index);
   }
   path.leaf = address;
   trail.keys = path.keys;
-  return read_leaf(address, path.keys);
+  const std::byte* leaf = leaf_at(address, path.keys);
+  if (leaf == nullptr) return read_leaf(address, path.keys).status();
+  return LeafView({leaf, kBlockSize});
 }
 
 Status ExceptionTree::lookup(Chunk from, std::uint64_t limit, Mapping& out) const {

@@ -144,6 +144,9 @@ class ExceptionTree {
   // Reads a block and checks that it is what it should be at this place.
   Result<NodeView> read_node(BlockAddress address, unsigned level, ChunkRun keys) const;
   Result<LeafView> read_leaf(BlockAddress address, ChunkRun keys) const;
+  // The same at once; null: the other says why not.
+  const std::byte* node_at(BlockAddress address, unsigned level, ChunkRun keys) const;
+  const std::byte* leaf_at(BlockAddress address, ChunkRun keys) const;
   Status check_levels() const;
   // The trail that leads to a chunk, or the one that should from now on.
   Trail& trail_to(Chunk chunk) const;

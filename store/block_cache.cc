@@ -26,6 +26,11 @@ Result<ConstBlock> BlockCache::read(BlockAddress address, BlockKind kind) {
   return const_block(impl_->entries[slot].block);
 }
 
+const std::byte* BlockCache::find(BlockAddress address, BlockKind kind) {
+  const std::uint32_t slot = impl_->table.find(address);
+  return impl_->hit(slot, kind) ? impl_->entries[slot].block : nullptr;
+}
+
 Result<MutableBlock> BlockCache::edit(BlockAddress address, BlockKind kind) {
   const std::uint32_t slot = impl_->table.find(address);
   if (!impl_->hit(slot, kind)) return impl_->missed(address, kind, slot);

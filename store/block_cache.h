@@ -44,6 +44,8 @@ class BlockCache {
 
   // need_block when it is not in memory, corrupt when it is of another kind.
   Result<ConstBlock> read(BlockAddress address, BlockKind kind);
+  // As read(), but null whatever is the matter: for who asks often and rarely wants to know.
+  const std::byte* find(BlockAddress address, BlockKind kind);
   // As read(), and marks it dirty.
   Result<MutableBlock> edit(BlockAddress address, BlockKind kind);
   // Hints to the processor about a block that is about to be read: first asks for its place in the
