@@ -3,6 +3,7 @@
 // in memory, so that reading and allocating them cannot fail; a failure is our own mistake.
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "btree/tree.h"
 
@@ -64,20 +65,22 @@ void ExceptionTree::insert(ChunkRun run, StoreChunk store, ShareMask mask) {
   if (superblock_.tree_levels == 0) plant();
   const Chunk end = run.end();
   while (run.count > 0) {
-    Path& path = prepared_.path;
-    if (!prepared_.current)
-      prepared_.entry = must(descend(run.start, path)).find(run.start, path.keys);
-    prepared_.current = false;
-    assert(path.keys.start <= run.start && run.start < path.keys.end());
-    const std::uint64_t part = std::min(end, path.keys.end()) - run.start;
-    const MutableBlock block = must(cache_.edit(path.leaf, BlockKind::leaf));
+    const Path* path = std::exchange(prepared_, nullptr);
+    unsigned entry = prepared_entry_;
+    if (path == nullptr) {
+      const LeafView leaf = must(descend(run.start, path));
+      entry = leaf.find(run.start, path->keys);
+    }
+    assert(path->leads_to(run.start));
+    const std::uint64_t part = std::min(end, path->keys.end()) - run.start;
+    const MutableBlock block = must(cache_.edit(path->leaf, BlockKind::leaf));
     const unsigned masks = LeafView(block).masks();
-    const std::uint64_t done = leaf_insert(block, {run.start, part}, store, mask, prepared_.entry);
+    const std::uint64_t done = leaf_insert(block, {run.start, part}, store, mask, entry);
     // Whatever masks a leaf has, the nodes above it have, too.
-    if (LeafView(block).masks() != masks) widen_masks(path, mask);
+    if (LeafView(block).masks() != masks) widen_masks(*path, mask);
     run = {run.start + done, run.count - done};
     store += done;
-    if (done < part) split_leaf_for(path, run.start);
+    if (done < part) split_leaf_for(*path, run.start);
   }
   last_insert_end_ = end;
 }
@@ -167,19 +170,19 @@ void ExceptionTree::add_child(const Path& path, unsigned depth, const NodeEntry&
 
 void ExceptionTree::clear(ChunkRun run, ShareMask bits, std::vector<StoreRun>& freed) {
   const std::size_t first = freed.size();
-  prepared_.current = false;
+  prepared_ = nullptr;
   const Chunk end = run.end();
   for (Chunk at = run.start; at < end && superblock_.tree_levels > 0;) {
-    Path path;
+    const Path* path = nullptr;
     const LeafView leaf = must(descend(at, path));
-    const Chunk to = std::min(end, path.keys.end());
+    const Chunk to = std::min(end, path->keys.end());
     const ChunkRun part{at, to - at};
     if (leaf.holds(part, bits)) {
-      if (!leaf_clear(must(cache_.edit(path.leaf, BlockKind::leaf)), part, bits, freed)) {
-        split_leaf(path);
+      if (!leaf_clear(must(cache_.edit(path->leaf, BlockKind::leaf)), part, bits, freed)) {
+        split_leaf(*path);
         continue;
       }
-      settle(path, end);
+      settle(*path, end);
     }
     at = to;
   }

@@ -40,11 +40,6 @@ class NodeView {
 
   // The entry whose child is responsible for the key. REQUIRES: there are entries.
   unsigned find(Chunk key) const;
-  // Is i what find() says?
-  bool leads(unsigned i, Chunk wanted) const {
-    const unsigned n = entries();
-    return i < n && (i == 0 || key(i) <= wanted) && (i + 1 == n || wanted < key(i + 1));
-  }
   // Asks the processor for what find() will read. Its head should be there already.
   void prefetch(Chunk key, ChunkRun keys) const;
   ShareMask mask_union() const;

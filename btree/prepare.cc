@@ -3,6 +3,7 @@
 // may take are ensured. The bounds are worst cases, but none when the change fits as things are.
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "btree/tree.h"
 
@@ -106,7 +107,7 @@ Status ExceptionTree::prepare(ChunkRun run, Change change) {
   if (run.start.value >= kMaxChunks || run.count > kMaxChunks - run.start.value)
     return Status(Code::out_of_range, "no such chunks");
   CSNAP_TRY(check_levels());
-  prepared_.current = false;
+  prepared_ = nullptr;
   if (change == Change::insert && superblock_.tree_levels > 0) {
     const auto fits = prepare_in_leaf(run);
     if (!fits.ok()) return fits.status();
@@ -130,17 +131,18 @@ Status ExceptionTree::prepare(ChunkRun run, Change change) {
 }
 
 Result<bool> ExceptionTree::prepare_in_leaf(ChunkRun run) {
-  Path& path = prepared_.path;
-  const BlockAddress before = path.leaf;
+  const Path* path = nullptr;
   const auto leaf = descend(run.start, path);
   if (!leaf.ok()) return leaf.status();
-  if (run.end() > path.keys.end()) return false;
-  // In ascending order the next is at the place of the last, or behind it if that is an entry.
-  unsigned& entry = prepared_.entry;
-  if (path.leaf != before || !(leaf->is_gap(entry, run) || leaf->is_gap(++entry, run)))
-    entry = leaf->find(run.start, path.keys);
-  prepared_.current = splits_of_leaf(*leaf, shape_of(*leaf, run, entry), true, false) == 0;
-  return prepared_.current;
+  if (run.end() > path->keys.end()) return false;
+  // In ascending order it is at the place of the last, or behind it if that became an entry.
+  const bool again = std::exchange(prepared_leaf_, path->leaf) == path->leaf;
+  unsigned& entry = prepared_entry_;
+  if (!again || !(leaf->is_gap(entry, run) || leaf->is_gap(++entry, run)))
+    entry = leaf->find(run.start, path->keys);
+  if (splits_of_leaf(*leaf, shape_of(*leaf, run, entry), true, false) > 0) return false;
+  prepared_ = path;
+  return true;
 }
 
 Result<ExceptionTree::Growth> ExceptionTree::prepare_below(BlockAddress address, unsigned level,

@@ -110,21 +110,9 @@ class ExceptionTree {
     std::array<Step, kMaxTreeLevels> steps;
     unsigned depth = 0;  // steps in use: the root first
     BlockAddress leaf;
-    ChunkRun keys;  // that are the leaf's
-  };
-  // The entries taken on the way to a leaf, to be tried first by who goes there again. A guess:
-  // whether it leads to where it should is asked of the nodes passed, so that it may be outdated.
-  struct Trail {
-    ChunkRun keys;                                   // that were the leaf's
-    std::array<std::uint8_t, kMaxTreeLevels> index;  // of the entry taken, by the node's level
+    ChunkRun keys;                   // that are the leaf's
+    std::uint64_t node_changes = 0;  // of the cache when it was gone
     bool leads_to(Chunk chunk) const { return keys.start <= chunk && chunk < keys.end(); }
-  };
-  static_assert(kMaxNodeEntries <= 256, "an index is one byte");
-  // The way that prepare() has gone, and where in the leaf the run's first chunk belongs.
-  struct Prepared {
-    Path path;
-    unsigned entry = 0;
-    bool current = false;  // for the insert() that follows
   };
   // What a change may cost.
   struct Growth {
@@ -148,10 +136,13 @@ class ExceptionTree {
   const std::byte* node_at(BlockAddress address, unsigned level, ChunkRun keys) const;
   const std::byte* leaf_at(BlockAddress address, ChunkRun keys) const;
   Status check_levels() const;
-  // The trail that leads to a chunk, or the one that should from now on.
-  Trail& trail_to(Chunk chunk) const;
-  // The leaf responsible for a chunk.
-  Result<LeafView> descend(Chunk to, Path& path) const;
+  // Would it be gone the same again? Then all its nodes are in memory, too.
+  bool stands(const Path& path) const;
+  Status find_way(Chunk to, Path& path) const;
+  // The leaf responsible for a chunk. The path stays until the next descent, or warm().
+  Result<LeafView> descend(Chunk to, const Path*& path) const;
+  void warm_level(unsigned level, std::span<const ChunkRun> runs, std::span<Path> ways,
+                  std::span<const std::byte*> blocks) const;
   Result<std::optional<ChunkRun>> find_bits(BlockAddress address, unsigned level, ChunkRun keys,
                                             ShareMask bits, Chunk from) const;
 
@@ -186,11 +177,15 @@ class ExceptionTree {
   BlockAllocator& allocator_;
   Superblock& superblock_;
   std::function<void(BlockAddress, bool)> watcher_;
-  // Of the leaves that were looked for last, in the order in which warm() was told of them, and
-  // which of them was used last: what comes next is expected there or at the next.
-  mutable std::array<Trail, kWarmAtOnce + 1> trails_{};
-  mutable std::size_t trail_ = 0, trails_in_use_ = 1;
-  Prepared prepared_;
+  // The ways gone last, in the order in which warm() was told of them, and which of them was used
+  // last: what comes next is expected there or at the next.
+  mutable std::array<Path, kWarmAtOnce + 1> ways_{};
+  mutable std::size_t way_ = 0, ways_in_use_ = 1;
+  // What prepare() has found out for the insert() that follows it: the way, and where in the leaf
+  // the run's first chunk belongs. No way: nothing.
+  const Path* prepared_ = nullptr;
+  BlockAddress prepared_leaf_;
+  unsigned prepared_entry_ = 0;
   Chunk last_insert_end_;  // tells an ascending load from a random one
 };
 
