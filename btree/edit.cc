@@ -3,7 +3,6 @@
 // in memory, so that reading and allocating them cannot fail; a failure is our own mistake.
 #include <algorithm>
 #include <cassert>
-#include <utility>
 
 #include "btree/tree.h"
 
@@ -65,13 +64,9 @@ void ExceptionTree::insert(ChunkRun run, StoreChunk store, ShareMask mask) {
   if (superblock_.tree_levels == 0) plant();
   const Chunk end = run.end();
   while (run.count > 0) {
-    const Path* path = std::exchange(prepared_, nullptr);
-    unsigned entry = prepared_entry_;
-    if (path == nullptr) {
-      const LeafView leaf = must(descend(run.start, path));
-      entry = leaf.find(run.start, path->keys);
-    }
-    assert(path->leads_to(run.start));
+    const Path* path = nullptr;
+    const LeafView leaf = must(descend(run.start, path));
+    const unsigned entry = place_in(leaf, *path, run.start);
     const std::uint64_t part = std::min(end, path->keys.end()) - run.start;
     const MutableBlock block = must(cache_.edit(path->leaf, BlockKind::leaf));
     const unsigned masks = LeafView(block).masks();
@@ -170,7 +165,6 @@ void ExceptionTree::add_child(const Path& path, unsigned depth, const NodeEntry&
 
 void ExceptionTree::clear(ChunkRun run, ShareMask bits, std::vector<StoreRun>& freed) {
   const std::size_t first = freed.size();
-  prepared_ = nullptr;
   const Chunk end = run.end();
   for (Chunk at = run.start; at < end && superblock_.tree_levels > 0;) {
     const Path* path = nullptr;

@@ -62,10 +62,10 @@ class LeafView {
   void prefetch(Chunk key, ChunkRun keys) const;
   // First entry whose chunk is not below key.
   unsigned lower_bound(Chunk key) const;
-  // Is there no exception of these chunks, and entry i (or the end) the first after them?
-  bool is_gap(unsigned i, ChunkRun run) const {
+  // Is there no exception of this chunk, and entry i (or the end) the first after it?
+  bool is_gap(unsigned i, Chunk key) const {
     const unsigned n = entries();
-    return i <= n && (i == 0 || end(i - 1) <= run.start) && (i == n || chunk(i) >= run.end());
+    return i <= n && (i == 0 || end(i - 1) <= key) && (i == n || chunk(i) > key);
   }
   // First entry after, and first entry of, the segment that entry i belongs to.
   unsigned segment_end(unsigned i) const;

@@ -3,7 +3,6 @@
 // may take are ensured. The bounds are worst cases, but none when the change fits as things are.
 #include <algorithm>
 #include <cassert>
-#include <utility>
 
 #include "btree/tree.h"
 
@@ -107,7 +106,6 @@ Status ExceptionTree::prepare(ChunkRun run, Change change) {
   if (run.start.value >= kMaxChunks || run.count > kMaxChunks - run.start.value)
     return Status(Code::out_of_range, "no such chunks");
   CSNAP_TRY(check_levels());
-  prepared_ = nullptr;
   if (change == Change::insert && superblock_.tree_levels > 0) {
     const auto fits = prepare_in_leaf(run);
     if (!fits.ok()) return fits.status();
@@ -135,14 +133,8 @@ Result<bool> ExceptionTree::prepare_in_leaf(ChunkRun run) {
   const auto leaf = descend(run.start, path);
   if (!leaf.ok()) return leaf.status();
   if (run.end() > path->keys.end()) return false;
-  // In ascending order it is at the place of the last, or behind it if that became an entry.
-  const bool again = std::exchange(prepared_leaf_, path->leaf) == path->leaf;
-  unsigned& entry = prepared_entry_;
-  if (!again || !(leaf->is_gap(entry, run) || leaf->is_gap(++entry, run)))
-    entry = leaf->find(run.start, path->keys);
-  if (splits_of_leaf(*leaf, shape_of(*leaf, run, entry), true, false) > 0) return false;
-  prepared_ = path;
-  return true;
+  const Shape shape = shape_of(*leaf, run, place_in(*leaf, *path, run.start));
+  return splits_of_leaf(*leaf, shape, true, false) == 0;
 }
 
 Result<ExceptionTree::Growth> ExceptionTree::prepare_below(BlockAddress address, unsigned level,

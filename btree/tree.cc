@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 #include <string>
+#include <utility>
 
 namespace csnap {
 
@@ -142,6 +143,14 @@ Result<LeafView> ExceptionTree::descend(Chunk to, const Path*& path) const {
   const std::byte* leaf = leaf_at(way.leaf, way.keys);
   if (leaf == nullptr) return read_leaf(way.leaf, way.keys).status();
   return LeafView({leaf, kBlockSize});
+}
+
+unsigned ExceptionTree::place_in(const LeafView& leaf, const Path& path, Chunk at) {
+  const bool again = std::exchange(place_leaf_, path.leaf) == path.leaf;
+  // In ascending order it is where the last was, or behind it if that became an entry.
+  if (!again || !(leaf.is_gap(place_entry_, at) || leaf.is_gap(++place_entry_, at)))
+    place_entry_ = leaf.find(at, path.keys);
+  return place_entry_;
 }
 
 Status ExceptionTree::lookup(Chunk from, std::uint64_t limit, Mapping& out) const {

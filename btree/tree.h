@@ -141,6 +141,8 @@ class ExceptionTree {
   Status find_way(Chunk to, Path& path) const;
   // The leaf responsible for a chunk. The path stays until the next descent, or warm().
   Result<LeafView> descend(Chunk to, const Path*& path) const;
+  // What the leaf's find() says of a chunk at which something is to be inserted.
+  unsigned place_in(const LeafView& leaf, const Path& path, Chunk at);
   void warm_level(unsigned level, std::span<const ChunkRun> runs, std::span<Path> ways,
                   std::span<const std::byte*> blocks) const;
   Result<std::optional<ChunkRun>> find_bits(BlockAddress address, unsigned level, ChunkRun keys,
@@ -148,7 +150,7 @@ class ExceptionTree {
 
   // -- prepare.cc ------------------------------------------------------------------------------
   // Is there room for an insertion in the leaf of the run's first chunk, and no other is concerned?
-  // Then prepared_ leads there. Status: as of prepare().
+  // Status: as of prepare().
   Result<bool> prepare_in_leaf(ChunkRun run);
   Result<Growth> prepare_below(BlockAddress address, unsigned level, ChunkRun keys, ChunkRun run,
                                Change change);
@@ -181,11 +183,9 @@ class ExceptionTree {
   // last: what comes next is expected there or at the next.
   mutable std::array<Path, kWarmAtOnce + 1> ways_{};
   mutable std::size_t way_ = 0, ways_in_use_ = 1;
-  // What prepare() has found out for the insert() that follows it: the way, and where in the leaf
-  // the run's first chunk belongs. No way: nothing.
-  const Path* prepared_ = nullptr;
-  BlockAddress prepared_leaf_;
-  unsigned prepared_entry_ = 0;
+  // Where an insertion was looked for last.
+  BlockAddress place_leaf_;
+  unsigned place_entry_ = 0;
   Chunk last_insert_end_;  // tells an ascending load from a random one
 };
 
