@@ -55,8 +55,8 @@ class BlockCache {
   void prefetch_entry(BlockAddress address) const;
   // The content, if it is in memory and of this kind, else null. Counts as no use of it.
   const std::byte* peek(BlockAddress address, BlockKind kind) const;
-  // Grows whenever a node is edited, made or leaves memory. As long as it stays the same, every way
-  // that was gone by way of nodes in memory is there and leads to where it led.
+  // Grows whenever a node in memory is edited or replaced, or goes. As long as it stays the same,
+  // every way that was gone by way of nodes in memory is there and leads to where it led.
   std::uint64_t node_changes() const;
   // A new block, zero but for its header, dirty. Replaces what was cached under the address.
   MutableBlock create(BlockAddress address, BlockKind kind);
