@@ -109,7 +109,7 @@ Status ExceptionTree::check_levels() const {
 }
 
 bool ExceptionTree::stands(const Path& path) const {
-  return path.node_changes == cache_.node_changes() && path.depth + 1 == superblock_.tree_levels &&
+  return path.node_changes == cache_.node_changes() &&
          (path.depth == 0 ? path.leaf : path.steps[0].address) == superblock_.tree_root;
 }
 

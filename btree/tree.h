@@ -5,7 +5,10 @@
 //
 // Every operation either finds all the blocks it needs in memory or changes nothing and returns
 // need_block. prepare() before a change makes sure of all of them at once.
-// Threading: the engine's thread.
+//
+// The ways to the leaves used last are remembered: whoever comes for a chunk of the same leaf, or
+// of the next that warm() was told of, does not pass the nodes again, as long as no node has
+// changed. Threading: the engine's thread.
 #pragma once
 
 #include <array>
@@ -138,8 +141,10 @@ class ExceptionTree {
   Status check_levels() const;
   // Would it be gone the same again? Then all its nodes are in memory, too.
   bool stands(const Path& path) const;
+  // To the leaf responsible for a chunk, by way of the nodes.
   Status find_way(Chunk to, Path& path) const;
-  // The leaf responsible for a chunk. The path stays until the next descent, or warm().
+  // The leaf responsible for a chunk, the remembered way if there is one. The path stays until the
+  // next descent, or warm().
   Result<LeafView> descend(Chunk to, const Path*& path) const;
   // What the leaf's find() says of a chunk at which something is to be inserted.
   unsigned place_in(const LeafView& leaf, const Path& path, Chunk at);
