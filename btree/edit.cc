@@ -64,21 +64,18 @@ void ExceptionTree::insert(ChunkRun run, StoreChunk store, ShareMask mask) {
   if (superblock_.tree_levels == 0) plant();
   const Chunk end = run.end();
   while (run.count > 0) {
-    Path path;
-    assert(!prepared_ ||
-           (prepared_->keys.start <= run.start && run.end() <= prepared_->keys.end()));
-    if (prepared_)
-      path = *prepared_;
-    else
-      must(descend(run.start, path));
-    prepared_.reset();
-    const std::uint64_t part = std::min(end, path.keys.end()) - run.start;
-    const std::uint64_t done =
-        leaf_insert(must(cache_.edit(path.leaf, BlockKind::leaf)), {run.start, part}, store, mask);
-    if (done > 0) widen_masks(path, mask);
+    const Path* path = nullptr;
+    const LeafView leaf = must(descend(run.start, path));
+    const unsigned entry = place_in(leaf, *path, run.start);
+    const std::uint64_t part = std::min(end, path->keys.end()) - run.start;
+    const MutableBlock block = must(cache_.edit(path->leaf, BlockKind::leaf));
+    const unsigned masks = LeafView(block).masks();
+    const std::uint64_t done = leaf_insert(block, {run.start, part}, store, mask, entry);
+    // Whatever masks a leaf has, the nodes above it have, too.
+    if (LeafView(block).masks() != masks) widen_masks(*path, mask);
     run = {run.start + done, run.count - done};
     store += done;
-    if (done < part) split_leaf_for(path, run.start);
+    if (done < part) split_leaf_for(*path, run.start);
   }
   last_insert_end_ = end;
 }
@@ -168,19 +165,18 @@ void ExceptionTree::add_child(const Path& path, unsigned depth, const NodeEntry&
 
 void ExceptionTree::clear(ChunkRun run, ShareMask bits, std::vector<StoreRun>& freed) {
   const std::size_t first = freed.size();
-  prepared_.reset();
   const Chunk end = run.end();
   for (Chunk at = run.start; at < end && superblock_.tree_levels > 0;) {
-    Path path;
+    const Path* path = nullptr;
     const LeafView leaf = must(descend(at, path));
-    const Chunk to = std::min(end, path.keys.end());
+    const Chunk to = std::min(end, path->keys.end());
     const ChunkRun part{at, to - at};
     if (leaf.holds(part, bits)) {
-      if (!leaf_clear(must(cache_.edit(path.leaf, BlockKind::leaf)), part, bits, freed)) {
-        split_leaf(path);
+      if (!leaf_clear(must(cache_.edit(path->leaf, BlockKind::leaf)), part, bits, freed)) {
+        split_leaf(*path);
         continue;
       }
-      settle(path, end);
+      settle(*path, end);
     }
     at = to;
   }

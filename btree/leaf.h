@@ -62,6 +62,11 @@ class LeafView {
   void prefetch(Chunk key, ChunkRun keys) const;
   // First entry whose chunk is not below key.
   unsigned lower_bound(Chunk key) const;
+  // Is there no exception of this chunk, and entry i (or the end) the first after it?
+  bool is_gap(unsigned i, Chunk key) const {
+    const unsigned n = entries();
+    return i <= n && (i == 0 || end(i - 1) <= key) && (i == n || chunk(i) > key);
+  }
   // First entry after, and first entry of, the segment that entry i belongs to.
   unsigned segment_end(unsigned i) const;
   unsigned segment_begin(unsigned i) const;
@@ -90,8 +95,13 @@ void leaf_init(MutableBlock block);
 // Adds an exception to each chunk of the run, front to back as far as it fits; returns to how
 // many chunks (0: not even to the first piece). A segment that the run covers in part is split at
 // the run's edges; runs that continue each other are joined up to kMaxRunLength.
-// REQUIRES: no exception of these chunks has a bit of mask.
-std::uint64_t leaf_insert(MutableBlock block, ChunkRun run, StoreChunk store, ShareMask mask);
+// REQUIRES: no exception of these chunks has a bit of mask; i is what find(run.start) says.
+std::uint64_t leaf_insert(MutableBlock block, ChunkRun run, StoreChunk store, ShareMask mask,
+                          unsigned i);
+inline std::uint64_t leaf_insert(MutableBlock block, ChunkRun run, StoreChunk store,
+                                 ShareMask mask) {
+  return leaf_insert(block, run, store, mask, LeafView(block).find(run.start));
+}
 
 // Takes bits out of the exceptions of the run; appends the store runs of those left without bits to
 // freed. False: the result does not fit (a segment must be split, or there are more distinct

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Editing of leaves. Every change takes the same way: a window of neighbouring entries is decoded
-// into a list, the list is changed, and leaf_replace() puts it back in place of the window, which
-// is also the only place that knows of the dictionary.
+// Editing of leaves. Changes take the same way: a window of neighbouring entries is decoded into a
+// list, the list is changed, and leaf_replace() puts it back in place of the window. Only what
+// comes most often, a run where nothing was, is written where it belongs at once.
 #include <algorithm>
 #include <array>
 #include <bitset>
@@ -31,6 +31,16 @@ DiskLeafEntry& disk_entry(MutableBlock block, unsigned i) {
 }
 Le64& dictionary_slot(MutableBlock block, unsigned index) {
   return *reinterpret_cast<Le64*>(block.data() + kBlockSize - (index + 1) * kMaskSize);
+}
+
+void write_entry(MutableBlock block, unsigned i, const LeafEntry& entry, std::uint8_t slot) {
+  assert(entry.length >= 1 && entry.length <= kMaxRunLength && entry.mask != 0);
+  assert(entry.end().value <= kMaxChunks);
+  auto& disk = disk_entry(block, i);
+  disk.chunk.set(entry.chunk.value);
+  disk.store.set(entry.store.value);
+  disk.length_less_one.set(static_cast<std::uint8_t>(entry.length - 1));
+  disk.mask.set(slot);
 }
 
 // While a change is planned, masks that go and masks that come are there together.
@@ -115,15 +125,7 @@ bool leaf_replace(MutableBlock block, unsigned begin, unsigned end,
   const unsigned tail = begin + static_cast<unsigned>(list.size());
   if (tail != end)
     std::memmove(entry_at(block, tail), entry_at(block, end), (n - end) * sizeof(DiskLeafEntry));
-  for (unsigned i = 0; i < list.size(); ++i) {
-    auto& disk = disk_entry(block, begin + i);
-    assert(list[i].length >= 1 && list[i].length <= kMaxRunLength && list[i].mask != 0);
-    assert(list[i].end().value <= kMaxChunks);
-    disk.chunk.set(list[i].chunk.value);
-    disk.store.set(list[i].store.value);
-    disk.length_less_one.set(static_cast<std::uint8_t>(list[i].length - 1));
-    disk.mask.set(plan.slot(i));
-  }
+  for (unsigned i = 0; i < list.size(); ++i) write_entry(block, begin + i, list[i], plan.slot(i));
   head_of(block).entries.set(static_cast<std::uint16_t>(after));
   plan.write(block);
   return true;
@@ -186,6 +188,24 @@ void widen(LeafView leaf, unsigned& begin, unsigned& end) {
     end = leaf.segment_end(end);
 }
 
+// Another entry, before entry i. Returns whether it fitted.
+bool add_entry(MutableBlock block, unsigned i, const LeafEntry& entry) {
+  const LeafView leaf(block);
+  const unsigned n = leaf.entries(), masks = leaf.masks();
+  unsigned slot = 0;
+  while (slot < masks && leaf.dictionary(slot) != entry.mask) ++slot;
+  if ((n + 1) * sizeof(DiskLeafEntry) + std::max(masks, slot + 1) * kMaskSize > kLeafRoom)
+    return false;
+  std::memmove(entry_at(block, i + 1), entry_at(block, i), (n - i) * sizeof(DiskLeafEntry));
+  write_entry(block, i, entry, static_cast<std::uint8_t>(slot));
+  head_of(block).entries.set(static_cast<std::uint16_t>(n + 1));
+  if (slot == masks) {
+    dictionary_slot(block, slot).set(entry.mask);
+    head_of(block).masks.set(static_cast<std::uint16_t>(masks + 1));
+  }
+  return true;
+}
+
 // A run where nothing was, before entry i. Returns whether it fitted.
 bool insert_into_gap(MutableBlock block, unsigned i, LeafEntry entry) {
   const LeafView leaf(block);
@@ -194,19 +214,20 @@ bool insert_into_gap(MutableBlock block, unsigned i, LeafEntry entry) {
     return (k == 0 || leaf.chunk(k - 1) != leaf.chunk(k)) &&
            (k + 1 == n || leaf.chunk(k + 1) != leaf.chunk(k));
   };
-  unsigned begin = i, end = i;
-  if (i > 0 && leaf.end(i - 1) == entry.chunk && alone(i - 1)) {
+  const bool joins_left = i > 0 && leaf.end(i - 1) == entry.chunk && alone(i - 1) &&
+                          continues(leaf.entry(i - 1), entry);
+  if (joins_left) {
     const LeafEntry before = leaf.entry(i - 1);
-    if (continues(before, entry)) {
-      entry = {before.chunk, before.length + entry.length, before.store, entry.mask};
-      begin = i - 1;
-    }
+    entry = {before.chunk, before.length + entry.length, before.store, entry.mask};
   }
-  if (i < n && leaf.chunk(i) == entry.end() && alone(i) && continues(entry, leaf.entry(i))) {
-    entry.length += leaf.length(i);
-    end = i + 1;
-  }
-  return leaf_replace(block, begin, end, {&entry, 1});
+  const bool joins_right =
+      i < n && leaf.chunk(i) == entry.end() && alone(i) && continues(entry, leaf.entry(i));
+  if (joins_right) entry.length += leaf.length(i);
+  if (joins_left && joins_right) return leaf_replace(block, i - 1, i + 1, {&entry, 1});
+  if (!joins_left && !joins_right) return add_entry(block, i, entry);
+  const unsigned changed = joins_left ? i - 1 : i;
+  write_entry(block, changed, entry, static_cast<std::uint8_t>(leaf.mask_index(changed)));
+  return true;
 }
 
 // One more exception in (a part of) the segment that begins with entry i.
@@ -270,13 +291,14 @@ void leaf_init(MutableBlock block) {
   std::memset(block.data() + sizeof(BlockHeader), 0, kBlockPayload);
 }
 
-std::uint64_t leaf_insert(MutableBlock block, ChunkRun run, StoreChunk store, ShareMask mask) {
+std::uint64_t leaf_insert(MutableBlock block, ChunkRun run, StoreChunk store, ShareMask mask,
+                          unsigned i) {
   assert(mask != 0 && run.end().value <= kMaxChunks);
   std::uint64_t done = 0;
   while (done < run.count) {
     const LeafView leaf(block);
     const Chunk from = run.start + done;
-    const unsigned i = leaf.find(from);
+    if (done > 0) i = leaf.find(from);
     const bool gap = i == leaf.entries() || leaf.chunk(i) > from;
     Chunk to = run.end();
     if (i < leaf.entries()) to = std::min(to, gap ? leaf.chunk(i) : leaf.end(i));

@@ -22,11 +22,11 @@ std::uint64_t entries_of_gap(Chunk from, Chunk to) {
   return (to - from + kMaxRunLength - 1) / kMaxRunLength;
 }
 
-Shape shape_of(const LeafView& leaf, ChunkRun run) {
+// i is what the leaf's find() says of the run's start.
+Shape shape_of(const LeafView& leaf, ChunkRun run, unsigned i) {
   Shape shape;
   Chunk at = run.start;
-  const unsigned n = leaf.entries();
-  for (unsigned i = leaf.find(run.start); i < n && leaf.chunk(i) < run.end();) {
+  for (const unsigned n = leaf.entries(); i < n && leaf.chunk(i) < run.end();) {
     const unsigned next = leaf.segment_end(i);
     if (leaf.chunk(i) > at) shape.pieces += entries_of_gap(at, leaf.chunk(i));
     if (leaf.chunk(i) < run.start) shape.cuts += next - i;
@@ -106,7 +106,6 @@ Status ExceptionTree::prepare(ChunkRun run, Change change) {
   if (run.start.value >= kMaxChunks || run.count > kMaxChunks - run.start.value)
     return Status(Code::out_of_range, "no such chunks");
   CSNAP_TRY(check_levels());
-  prepared_.reset();
   if (change == Change::insert && superblock_.tree_levels > 0) {
     const auto fits = prepare_in_leaf(run);
     if (!fits.ok()) return fits.status();
@@ -130,13 +129,12 @@ Status ExceptionTree::prepare(ChunkRun run, Change change) {
 }
 
 Result<bool> ExceptionTree::prepare_in_leaf(ChunkRun run) {
-  Path path;
+  const Path* path = nullptr;
   const auto leaf = descend(run.start, path);
   if (!leaf.ok()) return leaf.status();
-  if (run.end() > path.keys.end() || splits_of_leaf(*leaf, shape_of(*leaf, run), true, false) > 0)
-    return false;
-  prepared_ = path;
-  return true;
+  if (run.end() > path->keys.end()) return false;
+  const Shape shape = shape_of(*leaf, run, place_in(*leaf, *path, run.start));
+  return splits_of_leaf(*leaf, shape, true, false) == 0;
 }
 
 Result<ExceptionTree::Growth> ExceptionTree::prepare_below(BlockAddress address, unsigned level,
@@ -146,7 +144,7 @@ Result<ExceptionTree::Growth> ExceptionTree::prepare_below(BlockAddress address,
   if (level == 0) {
     auto leaf = read_leaf(address, keys);
     if (!leaf.ok()) return leaf.status();
-    const Shape shape = shape_of(*leaf, run);
+    const Shape shape = shape_of(*leaf, run, leaf->find(run.start, keys));
     const bool inserting = inserts(run, change);
     // A leaf that is cleared from end to end only loses entries and masks.
     const bool clearing = change != Change::insert && run.count < keys.count;

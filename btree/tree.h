@@ -5,7 +5,10 @@
 //
 // Every operation either finds all the blocks it needs in memory or changes nothing and returns
 // need_block. prepare() before a change makes sure of all of them at once.
-// Threading: the engine's thread.
+//
+// The ways to the leaves used last are remembered: whoever comes for a chunk of the same leaf, or
+// of the next that warm() was told of, does not pass the nodes again, as long as no node has
+// changed. Threading: the engine's thread.
 #pragma once
 
 #include <array>
@@ -60,8 +63,8 @@ class ExceptionTree {
 
   // Asks the processor for the blocks that lead to these runs (the first kWarmAtOnce of them: more
   // would drive one another out), all at the same time, so that whatever is then asked of the runs,
-  // or done to them, one after another, does not wait for memory each time. A hint: what is not in
-  // the block cache is passed over.
+  // or done to them, one after another, does not wait for memory each time, and remembers the ways.
+  // A hint: what is not in the block cache is passed over.
   static constexpr std::size_t kWarmAtOnce = 32;
   void warm(std::span<const ChunkRun> runs) const;
 
@@ -110,7 +113,9 @@ class ExceptionTree {
     std::array<Step, kMaxTreeLevels> steps;
     unsigned depth = 0;  // steps in use: the root first
     BlockAddress leaf;
-    ChunkRun keys;  // that are the leaf's
+    ChunkRun keys;                   // that are the leaf's
+    std::uint64_t node_changes = 0;  // of the cache when it was gone
+    bool leads_to(Chunk chunk) const { return keys.start <= chunk && chunk < keys.end(); }
   };
   // What a change may cost.
   struct Growth {
@@ -130,15 +135,27 @@ class ExceptionTree {
   // Reads a block and checks that it is what it should be at this place.
   Result<NodeView> read_node(BlockAddress address, unsigned level, ChunkRun keys) const;
   Result<LeafView> read_leaf(BlockAddress address, ChunkRun keys) const;
+  // The same at once; null: the other says why not.
+  const std::byte* node_at(BlockAddress address, unsigned level, ChunkRun keys) const;
+  const std::byte* leaf_at(BlockAddress address, ChunkRun keys) const;
   Status check_levels() const;
-  // The leaf responsible for a chunk.
-  Result<LeafView> descend(Chunk to, Path& path) const;
+  // Would it be gone the same again? Then all its nodes are in memory, too.
+  bool stands(const Path& path) const;
+  // To the leaf responsible for a chunk, by way of the nodes.
+  Status find_way(Chunk to, Path& path) const;
+  // The leaf responsible for a chunk, the remembered way if there is one. The path stays until the
+  // next descent, or warm().
+  Result<LeafView> descend(Chunk to, const Path*& path) const;
+  // What the leaf's find() says of a chunk at which something is to be inserted.
+  unsigned place_in(const LeafView& leaf, const Path& path, Chunk at);
+  void warm_level(unsigned level, std::span<const ChunkRun> runs, std::span<Path> ways,
+                  std::span<const std::byte*> blocks) const;
   Result<std::optional<ChunkRun>> find_bits(BlockAddress address, unsigned level, ChunkRun keys,
                                             ShareMask bits, Chunk from) const;
 
   // -- prepare.cc ------------------------------------------------------------------------------
   // Is there room for an insertion in the leaf of the run's first chunk, and no other is concerned?
-  // Then prepared_ leads there. Status: as of prepare().
+  // Status: as of prepare().
   Result<bool> prepare_in_leaf(ChunkRun run);
   Result<Growth> prepare_below(BlockAddress address, unsigned level, ChunkRun keys, ChunkRun run,
                                Change change);
@@ -167,8 +184,13 @@ class ExceptionTree {
   BlockAllocator& allocator_;
   Superblock& superblock_;
   std::function<void(BlockAddress, bool)> watcher_;
-  // The way that prepare() has just gone, for the insert() that follows it.
-  std::optional<Path> prepared_;
+  // The ways gone last, in the order in which warm() was told of them, and which of them was used
+  // last: what comes next is expected there or at the next.
+  mutable std::array<Path, kWarmAtOnce + 1> ways_{};
+  mutable std::size_t way_ = 0, ways_in_use_ = 1;
+  // Where an insertion was looked for last.
+  BlockAddress place_leaf_;
+  unsigned place_entry_ = 0;
   Chunk last_insert_end_;  // tells an ascending load from a random one
 };
 

@@ -26,9 +26,15 @@ Result<ConstBlock> BlockCache::read(BlockAddress address, BlockKind kind) {
   return const_block(impl_->entries[slot].block);
 }
 
+const std::byte* BlockCache::find(BlockAddress address, BlockKind kind) {
+  const std::uint32_t slot = impl_->table.find(address);
+  return impl_->hit(slot, kind) ? impl_->entries[slot].block : nullptr;
+}
+
 Result<MutableBlock> BlockCache::edit(BlockAddress address, BlockKind kind) {
   const std::uint32_t slot = impl_->table.find(address);
   if (!impl_->hit(slot, kind)) return impl_->missed(address, kind, slot);
+  impl_->changes(kind);
   impl_->mark_dirty(slot);
   return mutable_block(impl_->entries[slot].block);
 }
@@ -46,6 +52,10 @@ const std::byte* BlockCache::peek(BlockAddress address, BlockKind kind) const {
   const std::uint32_t slot = impl_->table.find(address);
   return slot != kNoSlot && impl_->entries[slot].kind == kind ? impl_->entries[slot].block
                                                               : nullptr;
+}
+
+std::uint64_t BlockCache::node_changes() const {
+  return impl_->node_changes;
 }
 
 MutableBlock BlockCache::create(BlockAddress address, BlockKind kind) {
@@ -69,6 +79,7 @@ void BlockCache::forget(BlockAddress address) {
   CacheEntry& entry = impl_->entries[slot];
   if (entry.fetch != nullptr) entry.fetch->outdated = true;
   if (entry.block == nullptr) return;
+  impl_->changes(entry.kind);
   if (entry.dirty)
     impl_->unlink(impl_->dirty, slot);
   else if (entry.frozen)

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -44,6 +45,8 @@ class BlockCache {
 
   // need_block when it is not in memory, corrupt when it is of another kind.
   Result<ConstBlock> read(BlockAddress address, BlockKind kind);
+  // As read(), but null whatever is the matter: for who asks often and rarely wants to know.
+  const std::byte* find(BlockAddress address, BlockKind kind);
   // As read(), and marks it dirty.
   Result<MutableBlock> edit(BlockAddress address, BlockKind kind);
   // Hints to the processor about a block that is about to be read: first asks for its place in the
@@ -52,6 +55,9 @@ class BlockCache {
   void prefetch_entry(BlockAddress address) const;
   // The content, if it is in memory and of this kind, else null. Counts as no use of it.
   const std::byte* peek(BlockAddress address, BlockKind kind) const;
+  // Grows whenever a node in memory is edited or replaced, or goes. As long as it stays the same,
+  // every way that was gone by way of nodes in memory is there and leads to where it led.
+  std::uint64_t node_changes() const;
   // A new block, zero but for its header, dirty. Replaces what was cached under the address.
   MutableBlock create(BlockAddress address, BlockKind kind);
   // Puts a whole block (a checkpoint image found in the journal) in as dirty. REQUIRES: verified.

@@ -92,6 +92,7 @@ MutableBlock BlockCache::Impl::replace(BlockAddress address, BlockKind kind) {
   CacheEntry& entry = entries[slot];
   if (entry.fetch != nullptr) entry.fetch->outdated = true;
   if (entry.block != nullptr) {
+    changes(entry.kind);
     mark_dirty(slot);
   } else {
     entry.block = pool.take();
@@ -106,6 +107,7 @@ MutableBlock BlockCache::Impl::replace(BlockAddress address, BlockKind kind) {
 void BlockCache::Impl::evict(std::uint32_t slot) {
   CacheEntry& entry = entries[slot];
   unlink(clean, slot);
+  changes(entry.kind);
   pool.give_back(entry.block);
   entry.block = nullptr;
   drop_if_unused(slot);

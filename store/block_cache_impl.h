@@ -71,6 +71,10 @@ class BlockCache::Impl {
     ++counters.hits;
     return true;
   }
+  // A block of this kind is about to be another, or to go.
+  void changes(BlockKind kind) {
+    if (kind == BlockKind::node) ++node_changes;
+  }
   // Why not.
   Status missed(BlockAddress address, BlockKind kind, std::uint32_t slot);
   std::uint32_t find_or_add(BlockAddress address);
@@ -99,6 +103,7 @@ class BlockCache::Impl {
   CacheList clean, dirty;
   std::vector<BlockAddress> frozen_addresses;
   bool is_frozen = false;
+  std::uint64_t node_changes = 0;
   std::vector<std::pair<BlockKind, BlockValidator>> validators;
   Counters counters;
 };

@@ -35,6 +35,8 @@ class RandomLoad {
         clear(shrinking);
       else if (dice < clears + 3)
         move();
+      else if (dice < clears + 6)
+        insert_batch();
       else
         insert();
       compare_somewhere();
@@ -62,8 +64,18 @@ class RandomLoad {
     return some != 0 ? some : left;
   }
 
-  void insert() {
-    const ChunkRun run = some_run();
+  void insert() { insert(some_run()); }
+
+  // Ascending, all known before the first: what a sequential load is. Some of them join.
+  void insert_batch() {
+    std::vector<ChunkRun> batch;
+    std::uint64_t at = rng_() % profile_.span;
+    for (unsigned i = 0; i < 40; ++i, at += 1 + rng_() % 2) batch.push_back(run_of(at, 1));
+    tree_.tree.warm(batch);
+    for (const ChunkRun& run : batch) insert(run);
+  }
+
+  void insert(ChunkRun run) {
     const ShareMask mask = some_mask(run);
     if (mask == 0) return;
     if (rng_() % 2) store_ += 100;

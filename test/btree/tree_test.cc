@@ -91,7 +91,49 @@ TEST_CASE("a sequential load leaves leaves full") {
   for (std::uint64_t i = 0; i < 50000; ++i) t.insert(run_of(base + 3 * i, 1), 100 + 2 * i, 1);
   t.check();
   const double bytes = static_cast<double>(t.report.entries) * sizeof(DiskLeafEntry);
-  CHECK(bytes / static_cast<double>(t.report.leaves * kLeafRoom) >= 0.85);
+  CHECK(bytes / static_cast<double>(t.report.leaves * kLeafRoom) >= 0.9);
+}
+
+TEST_CASE("sorted batches leave leaves full, wherever they come, and runs take at most 4 bytes") {
+  const std::uint64_t base = GENERATE(0u, 1u << 20);
+  TreeFixture t;
+  if (base > 0) t.insert(run_of(1 << 30, 1), 7, 1);
+  std::vector<ChunkRun> batch;
+  for (std::uint64_t i = 0; i < 200000;) {
+    batch.clear();
+    for (unsigned k = 0; k < 256; ++k) batch.push_back(run_of(base + i + k, 1));
+    for (std::size_t k = 0; k < batch.size(); ++k, ++i) {
+      if (k % ExceptionTree::kWarmAtOnce == 0) t.tree.warm(std::span(batch).subspan(k));
+      t.insert(batch[k], 1000 + i, 1 + i / 7 % 15);
+    }
+  }
+  t.check();
+  CHECK(t.report.exceptions >= 200000);
+  CHECK(t.report.leaves * kLeafRoom * 9 / 10 <=
+        t.report.entries * sizeof(DiskLeafEntry) + t.report.leaves * 15 * kMaskSize);
+  CHECK(t.superblock.tree_blocks * kBlockSize <= 4 * t.report.exceptions);
+}
+
+TEST_CASE("a way that was gone is not gone again when it leads elsewhere now") {
+  TreeFixture t;
+  for (std::uint64_t i = 0; i < 20000; ++i) t.insert(run_of(4 * i, 1), 100 + 2 * i, 1);
+  // Remembered: leaves that are split, merged with what lies beside them, and gone.
+  const std::vector<ChunkRun> ways = {run_of(4000, 1), run_of(20000, 1), run_of(60000, 1)};
+  t.tree.warm(ways);
+  for (std::uint64_t i = 0; i < 300; ++i) t.insert(run_of(4001 + 4 * i, 1), 90000 + 2 * i, 1);
+  CHECK(t.lookup(Chunk{5197}, 1).exceptions[0].store == StoreChunk{90598});
+  t.tree.warm(ways);
+  t.clear(run_of(16000, 40000), 1);
+  CHECK(t.lookup(Chunk{20000}, 1).count == 0);
+  CHECK((*t.tree.next_mapping(Chunk{20000}))->chunks.start == Chunk{56000});
+  t.insert(run_of(20000, 1), 7, 1);
+  CHECK(t.lookup(Chunk{20000}, 1).exceptions[0].store == StoreChunk{7});
+  t.tree.warm(ways);
+  t.clear(run_of(0, kMaxChunks), 1);
+  CHECK(t.lookup(Chunk{60000}, 1).count == 0);
+  t.insert(run_of(60000, 1), 8, 1);
+  CHECK(t.lookup(Chunk{60000}, 1).exceptions[0].store == StoreChunk{8});
+  t.check();
 }
 
 TEST_CASE("a load that goes downwards does not waste leaves") {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <utility>
 
 #include "test/store/cache_fixture.h"
 
@@ -32,6 +33,32 @@ TEST_CASE_METHOD(CacheFixture, "a fetched block can be read and edited") {
   CHECK(cache.dirty() == 1);
   CHECK(number(kA) == 8);
   CHECK(cache.counters().hits == 3);
+}
+
+TEST_CASE_METHOD(CacheFixture, "what is done to a node is counted, what is done to others is not") {
+  on_disk(kA, 7);
+  REQUIRE(cache.fetch_sync(kA).ok());
+  put_number(*cache.edit(kA, BlockKind::leaf), 8);
+  cache.forget(kA);
+  std::uint64_t before = cache.node_changes();
+  CHECK(before == 0);
+  const auto grown = [&] {
+    const std::uint64_t old = std::exchange(before, cache.node_changes());
+    return before > old;
+  };
+  cache.create(kB, BlockKind::node);
+  CHECK(cache.find(kB, BlockKind::node) != nullptr);
+  CHECK(cache.find(kB, BlockKind::leaf) == nullptr);
+  CHECK(cache.find(kA, BlockKind::node) == nullptr);
+  CHECK_FALSE(grown());
+  REQUIRE(cache.edit(kB, BlockKind::node).ok());
+  CHECK(grown());
+  cache.create(kB, BlockKind::leaf);
+  CHECK(grown());
+  cache.create(kB, BlockKind::node);
+  before = cache.node_changes();
+  cache.forget(kB);
+  CHECK(grown());
 }
 
 TEST_CASE_METHOD(CacheFixture, "several fetches of one block are one read, and all are told") {
