@@ -42,7 +42,7 @@ void Engine::Impl::copy(ChunkRun run, bool from_origin, StoreChunk from, Build b
                            }});
            return;
          }
-         if (result.status().code() == Code::no_space && checkpoint_frees()) {
+         if (result.status().code() == Code::no_space && (checkpoint_frees() || has_released())) {
            space_waiters.push_back([=, this] { copy(run, from_origin, from, build, finish); });
            return;
          }

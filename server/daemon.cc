@@ -65,7 +65,7 @@ void write_log(EngineEvents::Level level, const std::string& text) {
 class Daemon final : public Transport {
  public:
   explicit Daemon(const DaemonOptions& options)
-      : options_(options), buffer_(kReadBuffer), ticker_(io_), gatherer_(io_), signals_(io_) {
+      : options_(options), buffer_(kReadBuffer), ticker_(io_), wanted_turn_(io_), signals_(io_) {
     callbacks_.buffer = buffer_;
     callbacks_.received = [this](Connection& connection, std::span<const std::byte> bytes) {
       begin_turn();
@@ -108,7 +108,7 @@ class Daemon final : public Transport {
   Status listen();
   void wait_engine(Descriptor& descriptor);
   void wait_tick();
-  void wait_gathering();
+  void await_wanted_turn();
   void accepted(StreamSocket socket, Peer peer);
   void closed(Connection& connection, const std::string& why);
   void begin_turn();
@@ -121,8 +121,8 @@ class Daemon final : public Transport {
   boost::asio::io_context io_{1};
   std::vector<std::byte> buffer_;
   Connection::Callbacks callbacks_;
-  boost::asio::steady_timer ticker_, gatherer_;
-  std::uint64_t gathers_until_us_ = 0;
+  boost::asio::steady_timer ticker_, wanted_turn_;
+  std::uint64_t wanted_turn_us_ = 0;
   boost::asio::signal_set signals_;
   int signal_ = 0;  // that asked for the end
   bool in_turn_ = false;
@@ -276,15 +276,15 @@ void Daemon::end_turn() {
   if (!in_turn_) return;
   service_->end_turn();
   in_turn_ = false;
-  wait_gathering();
+  await_wanted_turn();
 }
 
-void Daemon::wait_gathering() {
-  const auto until = engine_->gathers_until_us();
-  if (!until || *until == gathers_until_us_) return;
-  gathers_until_us_ = *until;
-  gatherer_.expires_at(std::chrono::steady_clock::time_point(microseconds(*until)));
-  gatherer_.async_wait([this](error_code failed) {
+void Daemon::await_wanted_turn() {
+  const auto until = engine_->wants_turn_us();
+  if (!until || *until == wanted_turn_us_) return;
+  wanted_turn_us_ = *until;
+  wanted_turn_.expires_at(std::chrono::steady_clock::time_point(microseconds(*until)));
+  wanted_turn_.async_wait([this](error_code failed) {
     if (!failed) begin_turn();
   });
 }
@@ -313,7 +313,7 @@ Status Daemon::stop() {
   begin_turn();
   for (auto& descriptor : engine_events_) descriptor->close();
   ticker_.cancel();
-  gatherer_.cancel();
+  wanted_turn_.cancel();
   signals_.cancel();
   service_->end_turn();
   service_->close_all();

@@ -64,7 +64,8 @@ Status Engine::close() {
   return impl_->close();
 }
 
-std::optional<std::uint64_t> Engine::gathers_until_us() const {
+std::optional<std::uint64_t> Engine::wants_turn_us() const {
+  if (impl_->options.clock_us && impl_->has_released()) return impl_->options.clock_us();
   return impl_->committer->gathers_until_us();
 }
 

@@ -111,8 +111,8 @@ struct EngineOptions {
   std::uint64_t max_held_runs = 65536;       // freed and not reusable yet: deletions wait then
   std::string holder;                        // written into the superblock
   std::uint64_t random_seed = 0;             // for UUIDs of snapshots
-  // Monotonic microseconds. With it a commit may wait a little for more to join it: see
-  // gathers_until_us().
+  // Monotonic microseconds. With it a commit may wait a little for more to join it, and long work
+  // is spread over turns: see wants_turn_us().
   std::function<std::uint64_t()> clock_us = nullptr;
 };
 
@@ -133,8 +133,9 @@ class Engine {
   ~Engine();  // without close(): as if the power had failed, once the I/O in flight is done
 
   // -- turns -----------------------------------------------------------------------------------
-  // A commit waits for more to join it: have a turn at that time at the latest.
-  std::optional<std::uint64_t> gathers_until_us() const;
+  // Have a turn at that time at the latest: a commit waits for more to join it, or there was more
+  // to do than one turn should take.
+  std::optional<std::uint64_t> wants_turn_us() const;
   // Delivers completions of the devices; then does what end_turn() does. Returns completions.
   std::size_t poll();
   void end_turn();

@@ -4,11 +4,17 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 #include <utility>
 
 #include "server/op.h"
 
 namespace csnap {
+namespace {
+
+constexpr std::size_t kReleasedPerTurn = 512;  // runs; about a millisecond
+
+}  // namespace
 
 Engine::Impl::Impl(EngineDevices the_devices, EngineOptions the_options, EngineEvents& the_events)
     : devices(std::move(the_devices)),
@@ -102,14 +108,24 @@ bool Engine::Impl::checkpoint_frees() const {
          quarantine.waits_for_more_than(committer->checkpointer().completed());
 }
 
+bool Engine::Impl::has_released() const {
+  // A session from before the restart may be reading what it was told of then.
+  return !readers_unsettled && quarantine.has(committer->checkpointer().completed());
+}
+
 void Engine::Impl::release_freed() {
+  // A checkpoint may let go of so much that everybody would have to wait for it.
+  const bool all = !options.clock_us || !space_waiters.empty() || stopping;
   if (!checkpoint_frees())
     later(std::exchange(space_waiters, {}));
   else if (!space_waiters.empty() || holds_too_much() || (deleter->idle() && committer->idle()))
     committer->request_checkpoint();
-  // A session from before the restart may be reading what it was told of then.
-  if (readers_unsettled) return;
-  for (const StoreRun run : quarantine.take(committer->checkpointer().completed())) {
+  unhold_freed(all ? std::numeric_limits<std::size_t>::max() : kReleasedPerTurn);
+}
+
+void Engine::Impl::unhold_freed(std::size_t limit) {
+  if (!has_released()) return;
+  for (const StoreRun run : quarantine.take(committer->checkpointer().completed(), limit)) {
     state->data().unhold(run);
     told_full = false;
   }

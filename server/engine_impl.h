@@ -44,10 +44,13 @@ class Engine::Impl {
   void keep_freed(std::vector<StoreRun> runs);
   // Would a checkpoint make space?
   bool checkpoint_frees() const;
+  // Is there freed space that may be used again, and is not yet?
+  bool has_released() const;
   // More freed runs than memory is meant for: deletions wait, and a checkpoint is asked for.
   bool holds_too_much() const { return state->data().held_runs() > options.max_held_runs; }
   void release_freed();
-  bool quiet() const;  // nothing under way but deletions
+  void unhold_freed(std::size_t limit);  // runs
+  bool quiet() const;                    // nothing under way but deletions
   Status close();
 
   // -- changes (changes.cc) ------------------------------------------------------------------

@@ -4,6 +4,7 @@
 // it is back or its lease is over.
 #include <algorithm>
 #include <cassert>
+#include <limits>
 #include <utility>
 
 #include "server/engine_impl.h"
@@ -54,7 +55,11 @@ Status Engine::Impl::grow_pool(ClientState& c, std::function<void()> resume) {
       std::find_if(c.pools.begin(), c.pools.end(), [](const PoolSlot& s) { return s.spent(); });
   if (slot == c.pools.end())
     return Status(Code::unavailable, "all of the client's pools are in use");
-  const Result<StoreRun> run = state->data().reserve_chunks(c.next_pool_size, kLeaveForOthers);
+  Result<StoreRun> run = state->data().reserve_chunks(c.next_pool_size, kLeaveForOthers);
+  if (run.status().code() == Code::no_space && has_released()) {
+    unhold_freed(std::numeric_limits<std::size_t>::max());
+    run = state->data().reserve_chunks(c.next_pool_size, kLeaveForOthers);
+  }
   if (!run.ok()) return run.status();
   c.next_pool_size = std::min(2 * c.next_pool_size, kMaxPoolChunks);
   c.pool_growing = true;

@@ -8,9 +8,12 @@
 // The frees must be durable when they are added. Threading: the engine's thread.
 #pragma once
 
+#include <algorithm>
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <vector>
 
@@ -37,14 +40,21 @@ class Quarantine {
     waiting_.push_back({now_, checkpoint, std::move(runs)});
     ++now_;
   }
-  // What may be used again when so many checkpoints are complete.
-  std::vector<StoreRun> take(std::uint64_t checkpoints) {
+  // May something be used again when so many checkpoints are complete?
+  bool has(std::uint64_t checkpoints) const {
+    return !waiting_.empty() && waiting_.front().checkpoint <= checkpoints &&
+           (reads_.empty() || waiting_.front().freed < reads_.begin()->first);
+  }
+  // That, at most so many runs.
+  std::vector<StoreRun> take(std::uint64_t checkpoints,
+                             std::size_t limit = std::numeric_limits<std::size_t>::max()) {
     std::vector<StoreRun> free;
-    while (!waiting_.empty() && waiting_.front().checkpoint <= checkpoints &&
-           (reads_.empty() || waiting_.front().freed < reads_.begin()->first)) {
+    while (has(checkpoints) && free.size() < limit) {
       auto& runs = waiting_.front().runs;
-      free.insert(free.end(), runs.begin(), runs.end());
-      waiting_.pop_front();
+      const std::size_t left = std::min(runs.size(), limit - free.size());
+      free.insert(free.end(), runs.end() - static_cast<std::ptrdiff_t>(left), runs.end());
+      runs.resize(runs.size() - left);
+      if (runs.empty()) waiting_.pop_front();
     }
     return free;
   }

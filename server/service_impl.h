@@ -112,8 +112,8 @@ class Service::Impl {
   void answer_read(ClientKey key, std::uint64_t request_id, const Result<ReadGrant>& grant);
   void on_finish_read(Channel& c, Session& s, const Frame& f);
   void on_snapshot_write(Channel& c, Session& s, const Frame& f);
-  void answer_write(ClientKey key, std::uint64_t request_id,
-                    Result<std::vector<WritePiece>> pieces, std::uint64_t spares_wanted);
+  void answer_write(ClientKey key, std::uint64_t request_id, Result<std::vector<WritePiece>> pieces,
+                    std::uint64_t spares_wanted);
   void on_finish_write(Channel& c, Session& s, const Frame& f);
   void answer(ClientKey key, std::uint64_t request_id, const Status& status, wire::MessageType type,
               const google::protobuf::MessageLite& body);

@@ -35,17 +35,20 @@ def wait_until(what, condition):
 
 
 class Store:
-    """An origin and a store for it, in a folder that goes at the end."""
+    """An origin and a store for it, in a folder that goes at the end. Sparse files, or full ones."""
 
-    def __init__(self, origin_size=64 << 20, store_size=64 << 20, options=()):
+    def __init__(self, origin_size=64 << 20, store_size=64 << 20, options=(), sparse=True):
         self.folder = tempfile.mkdtemp(prefix="csnap-e2e.")
         self.origin = os.path.join(self.folder, "origin")
         self.store = os.path.join(self.folder, "store")
         self.address = "unix:" + os.path.join(self.folder, "csnapd.sock")
-        with open(self.origin, "wb") as file:
-            file.truncate(origin_size)
-        code, _, err = run("csnap-mkstore", "--size", str(store_size), *options, self.origin,
-                           self.store)
+        for path, size in ((self.origin, origin_size), (self.store, store_size)):
+            with open(path, "wb") as file:
+                file.truncate(size)
+            if not sparse:
+                subprocess.run(["dd", "if=/dev/zero", "of=" + path, "bs=1M", f"count={size >> 20}",
+                                "conv=fsync", "status=none"], check=True)
+        code, _, err = run("csnap-mkstore", *options, self.origin, self.store)
         if code != 0:
             raise AssertionError("csnap-mkstore failed: " + err)
 

@@ -147,4 +147,18 @@ TEST_CASE("Freed chunks wait for the checkpoint that holds the state without the
   CHECK(quarantine.take(2) == std::vector<StoreRun>{{StoreChunk(8), 2}});
 }
 
+TEST_CASE("Freed chunks can be let go in portions, none of them twice") {
+  Quarantine quarantine;
+  quarantine.add({{StoreChunk(1), 1}, {StoreChunk(3), 1}, {StoreChunk(5), 1}}, 1);
+  quarantine.add({{StoreChunk(7), 1}}, 1);
+  std::multiset<std::uint64_t> taken;
+  while (quarantine.has(1)) {
+    const auto portion = quarantine.take(1, 2);
+    REQUIRE_FALSE(portion.empty());
+    REQUIRE(portion.size() <= 2);
+    for (const auto& run : portion) taken.insert(run.start.value);
+  }
+  CHECK(taken == std::multiset<std::uint64_t>{1, 3, 5, 7});
+}
+
 }  // namespace csnap

@@ -224,7 +224,8 @@ void Server::turn() {
   const bool more = std::any_of(inbox_.begin(), inbox_.end(),
                                 [&](const Arrived& a) { return !paused_links_.contains(a.link); });
   if (more) next = now + 1;
-  if (const auto until = engine_->gathers_until_us()) next = std::min(next, *until);
+  if (const auto wanted = engine_->wants_turn_us())
+    next = std::min(next, std::max<Micros>(*wanted, now + 1));
   for (const DiskPort* p : ports_)
     if (const auto due = p->next_due()) next = std::min(next, *due);
   wake(next);
