@@ -101,7 +101,7 @@ void ServiceRig::submit(ConnectionId connection, wire::MessageType type,
 ConnectionId ServiceRig::connect(bool admin_allowed) {
   const ConnectionId id = ++last_connection_;
   ends_[id];
-  service_->on_connect(id, admin_allowed);
+  service_->on_connect(id, admin_allowed, true);
   return id;
 }
 
