@@ -37,6 +37,7 @@ class RecordingHost : public MapperHost {
     handed_over = addresses;
     retry_ms = retry;
   }
+  void copy(const CopyTask& task) override { copies.push_back(task); }
 
   struct Place {
     ChunkRun chunks;
@@ -50,6 +51,7 @@ class RecordingHost : public MapperHost {
   int drains = 0, forgets = 0, reopens = 0;
   Status end, hung_up;
   std::vector<std::string> handed_over;
+  std::vector<CopyTask> copies;
   std::uint64_t retry_ms = 0;
 };
 
