@@ -142,6 +142,7 @@ class MapperRig {
     w.set_max_request_chunks(1000);
     w.set_max_requests(100);
     w.set_max_reads(100);
+    w.set_copies(asks_for_copies);
     return w;
   }
   enum class Known { fresh, resumed, restarted };
@@ -234,6 +235,7 @@ class MapperRig {
   }
 
   MapperOptions options;
+  bool asks_for_copies = false;  // the server
   RecordingHost host;
   std::optional<Mapper> mapper;
   std::uint64_t time = 1'000'000;

@@ -20,6 +20,7 @@ void ServiceRig::start() {
   options.lease_ms = 1000;
   options.heartbeat_ms = 100;
   options.server_name = "fuzz";
+  options.client_copies = ClientCopyPolicy::on;
   options.devices = {{DeviceDescription::Kind::origin, "/origin", origin_->size(), "o"},
                      {DeviceDescription::Kind::store, "/store", store_->size(), "s"}};
   options.max_requests = 32;
@@ -180,6 +181,8 @@ void ServiceRig::arrived(FarEnd& end, const Frame& frame) {
     }
     case wire::MESSAGE_SNAPSHOT_WRITE_REPLY:
       return parse(end.places);
+    case wire::MESSAGE_COPY:
+      return parse(end.copy);
     case wire::MESSAGE_BARRIER_BEGIN: {
       wire::BarrierBegin begin;
       parse(begin);
