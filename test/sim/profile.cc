@@ -78,7 +78,7 @@ void Profile::prepare(Theme theme, Random& random) {
       max_clients = 8;
       if (random.below(2) == 0) {
         // What is deleted is used again, much at a time. No pools: they take what is free.
-        crowded = slow_clients = false;
+        crowded = slow_clients = client_copies = false;
         slow_flushes = true;
         slow_disk = client_pause = 0;
         mean_gap_us = 100u << random.below(3);
