@@ -49,6 +49,7 @@ void fill_server_status(const wire::GetStatusReply& r, Admin::StoreStatus& s) {
   s.commits = r.commits();
   s.checkpoints = r.checkpoints();
   s.copied_chunks = r.copied_chunks();
+  s.copied_by_clients = r.copied_by_clients();
   s.origin_writes = r.origin_writes();
   s.snapshot_reads = r.snapshot_reads();
   s.snapshot_writes = r.snapshot_writes();

@@ -70,7 +70,8 @@ class Admin {
     std::uint64_t cache_blocks = 0, cache_capacity = 0, dirty_blocks = 0;
     std::uint64_t cache_hits = 0, cache_misses = 0;
     std::uint64_t journal_blocks = 0, journal_live_blocks = 0;
-    std::uint64_t commits = 0, checkpoints = 0, copied_chunks = 0;  // since the server's start
+    std::uint64_t commits = 0, checkpoints = 0;              // since the server's start
+    std::uint64_t copied_chunks = 0, copied_by_clients = 0;  // by the server itself, and not
     std::uint64_t origin_writes = 0, snapshot_reads = 0, snapshot_writes = 0;
   };
   struct LockEntry {

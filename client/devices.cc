@@ -71,4 +71,9 @@ Result<VolumeDevices> open_volume_devices(const SessionInfo& info, const std::st
   return devices;
 }
 
+Result<std::shared_ptr<QueuePool>> open_store_for_copies(const SessionInfo& info,
+                                                         const std::string& store_path) {
+  return open_one("store", info.store_device, store_path, false);
+}
+
 }  // namespace csnap

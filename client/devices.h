@@ -15,11 +15,16 @@ namespace csnap {
 // system, for all programs together.
 struct VolumeDevices {
   std::shared_ptr<QueuePool> origin;
-  std::shared_ptr<QueuePool> store;  // null for the origin volume, which does not need it
+  std::shared_ptr<QueuePool>
+      store;  // null for the origin volume, which does not need it to read and write
 };
 
 // Paths: where the devices are here; empty: where the server has them.
 Result<VolumeDevices> open_volume_devices(const SessionInfo& info, const std::string& origin_path,
                                           const std::string& store_path);
+
+// The store, to be read and written, for the copies that a client of the origin makes.
+Result<std::shared_ptr<QueuePool>> open_store_for_copies(const SessionInfo& info,
+                                                         const std::string& store_path);
 
 }  // namespace csnap

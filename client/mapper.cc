@@ -96,6 +96,7 @@ void Mapper::disconnected() {
     unsent_.push_back(id);
   }
   goodbye_id_ = 0;
+  copies_offered_ = false;
 }
 
 void Mapper::received(const Frame& frame, std::uint64_t now_ms) {
@@ -226,9 +227,9 @@ void Mapper::start_restart() {
   fail_finish_writes();
 }
 
-// Reads in the store and provisional writes of before cannot be uploaded: they end first.
+// Reads in the store, provisional writes and copies of before cannot be uploaded: they end first.
 void Mapper::continue_restart() {
-  if (state_ != State::draining || !writes_.empty()) return;
+  if (state_ != State::draining || !writes_.empty() || !copies_.empty()) return;
   for (const auto& [handle, read] : reads_)
     if (read.in_store) return;
   send_uploads();
@@ -289,6 +290,7 @@ void Mapper::become_ready() {
   publish();
   if (!drain_under_way_) send_barriers_done();
   finish_evict();
+  send_offer();
   pump();
 }
 
@@ -321,6 +323,15 @@ void Mapper::on_push(const Frame& frame) {
       status = parse_body(frame, evict);
       if (!status.ok()) break;
       return on_evict(evict);
+    }
+    case wire::MESSAGE_COPY: {
+      wire::Copy copy;
+      status = parse_body(frame, copy);
+      if (!status.ok()) break;
+      auto task = copy_from_wire(copy, *info_);
+      if (task.ok()) return on_copy(std::move(task).value());
+      status = task.status();
+      break;
     }
     case wire::MESSAGE_HANDOVER: {
       wire::Handover handover;
@@ -370,7 +381,7 @@ void Mapper::drained() {
 
 void Mapper::finish_evict() {
   if (!evict_unanswered_ || drain_under_way_ || !reads_.empty() || !writes_.empty()) return;
-  if (state_ != State::ready) return;
+  if (state_ != State::ready || !copies_.empty()) return;
   evict_unanswered_ = false;
   send(wire::MESSAGE_EVICT_DONE, next_id_++, wire::EvictDone());
 }
@@ -438,6 +449,7 @@ void Mapper::goodbye(std::function<void()> done) {
 }
 
 void Mapper::send_goodbye() {
+  if (!copies_.empty()) return;  // comes back here
   goodbye_id_ = next_id_++;
   send(wire::MESSAGE_GOODBYE, goodbye_id_, wire::Goodbye());
 }

@@ -14,7 +14,8 @@
 // Invariants:
 //   - forget() is only called between drain() and reopen();
 //   - a lease is published only after everything void was forgotten;
-//   - BarrierDone and EvictDone are sent only after the I/O they wait for has ended.
+//   - BarrierDone, EvictDone, UploadDone and Goodbye are sent only after the I/O they wait for has
+//     ended.
 #pragma once
 
 #include <cstdint>
@@ -63,6 +64,9 @@ class MapperHost {
   // The connection is of no use: close it, then call disconnected().
   virtual void hang_up(const Status& why) = 0;
   virtual void handover(const std::vector<std::string>& addresses, std::uint64_t retry_ms) = 0;
+  // Copy this, unless the lease is over or the generation another; then call copied(). Only for who
+  // has called offer_copies().
+  virtual void copy(const CopyTask& task) = 0;
 };
 
 struct MapperOptions {
@@ -107,6 +111,10 @@ class Mapper {
   // ok: the data is the snapshot's content. stale: do the write again from snapshot_write() on.
   void finish_write(std::uint64_t handle, std::vector<FinishedRun> runs, Done done);
   void abandon_write(std::uint64_t handle);
+  // Whether the host makes copies; at first not. Those under way are its own to end.
+  void offer_copies(bool able);
+  // Nothing of the copy is in flight any more: the CRC-32C of each chunk, or why it was not made.
+  void copied(std::uint64_t id, const Result<std::vector<std::uint32_t>>& crcs);
   // Ends all operations that wait. They may have happened.
   void fail_pending(const Status& why);
   // The session is to end. done() runs when the server knows; until then it is told on every
@@ -185,6 +193,11 @@ class Mapper {
   bool room_for(const Request& request) const;
   void send_finished_reads();
 
+  // mapper_copies.cc
+  void send_offer();
+  void on_copy(CopyTask task);
+  void send_copy_done(std::uint64_t id, const Result<std::vector<std::uint32_t>>& crcs);
+
   MapperOptions options_;
   MapperHost& host_;
   State state_ = State::disconnected;
@@ -223,6 +236,9 @@ class Mapper {
   std::set<std::uint64_t> writes_;       // handles of provisional writes, not finished
   SparePlaces spares_;
   std::vector<std::uint64_t> finished_reads_;  // server's ids, to be told
+  bool makes_copies_ = false;
+  bool copies_offered_ = false;     // on this connection
+  std::set<std::uint64_t> copies_;  // asked for and not ended, on whatever connection
   std::uint64_t goodbye_id_ = 0;
   std::function<void()> goodbye_done_;
 };

@@ -34,6 +34,7 @@ struct SessionInfo {
   std::uint64_t max_requests = 0;
   std::uint64_t max_reads = 0;
   bool read_only = false;
+  bool copies = false;  // the server would have the client make the copies that it needs
   std::string server_name;
 
   bool is_origin() const { return volume == kOrigin; }
@@ -72,6 +73,17 @@ struct FinishedRun {
   ChunkRun chunks;
   StoreChunk store;
   std::vector<std::uint32_t> crcs;  // CRC-32C of each chunk's data
+};
+
+// What the server would have copied.
+struct CopyTask {
+  std::uint64_t id = 0;
+  std::uint64_t generation = 0;  // of write grants; no copying at another
+  bool from_origin = true;       // else from the store
+  std::uint64_t from = 0;        // the first chunk there
+  StoreRun to;
+  // From the store: of each chunk, the CRC-32C that it must have, 0 where it has none; or empty.
+  std::vector<std::uint32_t> crcs;
 };
 
 }  // namespace csnap

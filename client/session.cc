@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/session.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
 
 #include "client/clock.h"
+#include "client/signals_blocked.h"
 
 namespace csnap {
 
@@ -21,20 +19,6 @@ namespace {
 constexpr milliseconds kLongestBackoff{250};
 // A server that is just being restarted should hear of it: it waits for sessions that stay away.
 constexpr milliseconds kGoodbyePatience{2000};
-
-// The thread must not take signals that the program wants to see on its own threads.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
 
 }  // namespace
 
@@ -121,6 +105,25 @@ void VolumeSession::abandon_write(std::uint64_t handle) {
   post([this, handle] { mapper_.abandon_write(handle); });
 }
 
+void VolumeSession::offer_copies(std::function<void(const CopyTask&)> copier) {
+  post([this, copier = std::move(copier)]() mutable {
+    copier_ = std::move(copier);
+    mapper_.offer_copies(true);
+  });
+}
+
+void VolumeSession::withdraw_copies() {
+  static_cast<void>(ask<Status>([this](const auto& done) {
+    mapper_.offer_copies(false);
+    copier_ = nullptr;
+    done(Status());
+  }));
+}
+
+void VolumeSession::copied(std::uint64_t id, Result<std::vector<std::uint32_t>> crcs) {
+  post([this, id, crcs = std::move(crcs)] { mapper_.copied(id, crcs); });
+}
+
 // -- what the mapper says
 // --------------------------------------------------------------------------
 
@@ -185,6 +188,10 @@ void VolumeSession::handover(const std::vector<std::string>& addresses, std::uin
   addresses_ = std::move(usable);
   wait_at_least_ = milliseconds(retry_ms);
   next_address_ = 0;
+}
+
+void VolumeSession::copy(const CopyTask& task) {
+  copier_(task);
 }
 
 // -- the connection

@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <memory>
 #include <thread>
@@ -44,6 +45,12 @@ class VolumeSession : private MapperHost {
   Status finish_write(std::uint64_t handle, std::vector<FinishedRun> runs);
   void abandon_write(std::uint64_t handle);  // does not wait
 
+  // Who makes copies, called on the session's thread; it answers with copied(). Nobody at first;
+  // withdraw_copies() returns when it is not called any more.
+  void offer_copies(std::function<void(const CopyTask&)> copier);
+  void withdraw_copies();
+  void copied(std::uint64_t id, Result<std::vector<std::uint32_t>> crcs);  // does not wait
+
  private:
   // MapperHost
   void opened(const SessionInfo& info) override;
@@ -57,6 +64,7 @@ class VolumeSession : private MapperHost {
   void gone(const Status& why) override;
   void hang_up(const Status& why) override;
   void handover(const std::vector<std::string>& addresses, std::uint64_t retry_ms) override;
+  void copy(const CopyTask& task) override;
 
   // All on the session's thread.
   template <class F>
@@ -85,6 +93,7 @@ class VolumeSession : private MapperHost {
   boost::asio::steady_timer retry_timer_;
   boost::asio::steady_timer goodbye_timer_;
   Mapper mapper_;
+  std::function<void(const CopyTask&)> copier_;
   std::shared_ptr<Link> link_;  // null: none
   bool link_open_ = false;
   Status hang_up_;  // not ok: close the link when the event at hand is over

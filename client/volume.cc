@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "client/copy_runner.h"
 #include "client/csnap.h"
 #include "client/devices.h"
 #include "client/names.h"
@@ -50,6 +51,7 @@ class Volume::Impl {
       io_ = std::make_unique<OriginIo>(parts);
     else
       io_ = std::make_unique<SnapshotIo>(parts);
+    if (info_.copies && !info_.read_only) offer_copies(options.store_path);
     return {};
   }
 
@@ -75,11 +77,23 @@ class Volume::Impl {
   }
 
  private:
+  // Who cannot write to the store here leaves the copying to the server.
+  void offer_copies(const std::string& store_path) {
+    if (!devices_.store) {
+      auto store = open_store_for_copies(info_, store_path);
+      if (!store.ok()) return;
+      devices_.store = std::move(store).value();
+    }
+    copies_ =
+        std::make_unique<CopyRunner>(info_, state_, session_, *devices_.origin, *devices_.store);
+  }
+
   SessionInfo info_;
   VolumeState state_;
   VolumeSession session_;  // after the state, before what uses both
   VolumeDevices devices_;
   std::unique_ptr<VolumeIo> io_;
+  std::unique_ptr<CopyRunner> copies_;  // null: none are made
 };
 
 Volume::Volume(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

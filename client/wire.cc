@@ -8,6 +8,8 @@ namespace csnap {
 
 namespace {
 
+constexpr std::uint64_t kMaxCopyBytes = 1u << 20;
+
 Status nonsense(const std::string& what) {
   return Status(Code::corrupt, "the server's answer makes no sense: " + what);
 }
@@ -78,6 +80,7 @@ Result<SessionInfo> session_from_wire(const wire::Welcome& welcome) {
   s.max_requests = welcome.max_requests();
   s.max_reads = welcome.max_reads();
   s.read_only = welcome.read_only();
+  s.copies = welcome.copies();
   s.server_name = welcome.server_name();
   CSNAP_TRY(check_session(s));
   return s;
@@ -133,6 +136,23 @@ Result<std::vector<StoreRun>> spares_from_wire(const wire::SnapshotWriteReply& r
     spares.push_back({StoreChunk(run.store_chunk()), run.count()});
   }
   return spares;
+}
+
+Result<CopyTask> copy_from_wire(const wire::Copy& copy, const SessionInfo& session) {
+  if (copy.count() == 0 || copy.count() > kMaxCopyBytes / session.chunk_size)
+    return nonsense("a copy of " + std::to_string(copy.count()) + " chunks");
+  if (!possible_place(copy.from(), copy.count()) ||
+      !possible_place(copy.store_chunk(), copy.count()) ||
+      (copy.from_origin() && copy.from() + copy.count() > session.chunks()))
+    return nonsense("the place of a copy");
+  const auto crcs = static_cast<std::uint64_t>(copy.crcs_size());
+  if (crcs != 0 && (copy.from_origin() || crcs != copy.count())) return nonsense("checksums");
+  return CopyTask{copy.copy_id(),
+                  0,
+                  copy.from_origin(),
+                  copy.from(),
+                  {StoreChunk(copy.store_chunk()), copy.count()},
+                  {copy.crcs().begin(), copy.crcs().end()}};
 }
 
 void finished_to_wire(std::span<const FinishedRun> runs, wire::FinishWrite& message) {

@@ -24,6 +24,7 @@ Result<std::vector<WriteTarget>> targets_from_wire(const wire::SnapshotWriteRepl
                                                    std::span<const ChunkRun> asked);
 // The spare places of a reply.
 Result<std::vector<StoreRun>> spares_from_wire(const wire::SnapshotWriteReply& reply);
+Result<CopyTask> copy_from_wire(const wire::Copy& copy, const SessionInfo& session);
 void finished_to_wire(std::span<const FinishedRun> runs, wire::FinishWrite& message);
 
 }  // namespace csnap

@@ -94,6 +94,7 @@ EngineStatus Engine::status() const {
   s.commits = e.committer->commits();
   s.checkpoints = e.committer->checkpointer().completed();
   s.copied_chunks = e.copier->copied_chunks();
+  s.copied_by_clients = e.client_copies->copied_chunks();
   s.origin_writes = e.origin_writes;
   s.snapshot_reads = e.snapshot_reads;
   s.snapshot_writes = e.snapshot_writes;

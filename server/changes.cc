@@ -13,48 +13,57 @@ void Engine::Impl::release_busy(ChunkRun run) {
   later(committer->failure().ok() ? busy.release(run) : busy.give_up(run));
 }
 
-void Engine::Impl::copy_and_commit(ChunkRun run, bool from_origin, StoreChunk from, Build build,
+void Engine::Impl::copy_and_commit(const CopyWanted& wanted, Build build,
                                    std::function<void(Status)> done) {
-  busy.acquire(run);
+  busy.acquire(wanted.run);
   ++changes;
-  auto finish = [this, run, done = std::move(done)](const Status& status) {
+  auto finish = [this, run = wanted.run, done = std::move(done)](const Status& status) {
     release_busy(run);
     --changes;
     if (status.code() == Code::no_space) log_full_store();
     done(status);
   };
-  copy(run, from_origin, from, std::move(build), std::move(finish));
+  copy(wanted, true, std::move(build), std::move(finish));
 }
 
-void Engine::Impl::copy(ChunkRun run, bool from_origin, StoreChunk from, Build build,
+// by_client: if it can.
+void Engine::Impl::copy(const CopyWanted& wanted, bool by_client, Build build,
                         std::function<void(Status)> finish) {
-  copier->add(
-      {run, from_origin, from, false,
-       [this, run, from_origin, from, build = std::move(build),
-        finish = std::move(finish)](Result<Copied> result) {
-         if (result.status().code() == Code::no_space && reclaim_pools()) {
-           // What clients had set aside comes free when the units before this one are
-           // through.
-           committer->add({[](std::vector<Record>&) { return Status(); },
-                           [=, this](const Status& status) {
-                             if (!status.ok()) return finish(status);
-                             copy(run, from_origin, from, build, finish);
-                           }});
-           return;
-         }
-         if (result.status().code() == Code::no_space && (checkpoint_frees() || has_released())) {
-           space_waiters.push_back([=, this] { copy(run, from_origin, from, build, finish); });
-           return;
-         }
-         if (!result.ok()) return finish(result.status());
-         auto copied = std::make_shared<Copied>(std::move(result).value());
-         committer->add(
-             {[build, copied](std::vector<Record>& records) { return build(*copied, records); },
-              [this, copied, finish](const Status& status) {
-                state->data().unreserve(copied->store);
-                finish(status);
-              }});
-       }});
+  CopyJob job{
+      .chunks = wanted.run, .from_origin = wanted.from_origin, .from = wanted.from, .done = {}};
+  job.done = [this, wanted, build = std::move(build),
+              finish = std::move(finish)](Result<Copied> result) {
+    if (result.status().code() == Code::no_space && reclaim_pools()) {
+      // What clients had set aside comes free when the units before this one are through.
+      committer->add({[](std::vector<Record>&) { return Status(); },
+                      [=, this](const Status& status) {
+                        if (!status.ok()) return finish(status);
+                        copy(wanted, false, build, finish);
+                      }});
+      return;
+    }
+    if (result.status().code() == Code::no_space && (checkpoint_frees() || has_released())) {
+      space_waiters.push_back([=, this] { copy(wanted, false, build, finish); });
+      return;
+    }
+    if (!result.ok()) return finish(result.status());
+    auto copied = std::make_shared<Copied>(std::move(result).value());
+    committer->add(
+        {[build, copied](std::vector<Record>& records) { return build(*copied, records); },
+         [this, copied, finish](const Status& status) {
+           release_place(*copied);
+           finish(status);
+         }});
+  };
+  if (by_client && client_copies->wanted_of(wanted.client))
+    client_copies->add(wanted.client, std::move(job));
+  else
+    copier->add(std::move(job));
+}
+
+void Engine::Impl::release_place(const Copied& copied) {
+  if (copied.pool_of == 0) return state->data().unreserve(copied.store);
+  if (ClientState* c = client(copied.pool_of)) finish_in_pool(*c, copied.store);
 }
 
 void Engine::Impl::verify_and_commit(ChunkRun run, StoreChunk where,

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_set>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct ClientState {
   bool evicted = false;  // its volume is gone and it has said that it is done with it
   std::map<ReadId, Quarantine::Ticket> reads;
   std::unordered_set<std::shared_ptr<Op>> ops;
+
+  bool copies_offered = false;
+  std::set<CopyId> copies;  // told and not ended
 
   std::array<PoolSlot, kMaxPools> pools;
   std::uint64_t next_pool_size = 16;  // chunks; doubles with use

@@ -86,6 +86,7 @@ void Engine::Impl::close_client(ClientKey key) {
     op->abandon(Status(Code::cancelled, "the session is over"), false);
   later(locks.unlock_client(key));
   for (const auto& [read, ticket] : std::exchange(c->reads, {})) quarantine.end_read(ticket);
+  client_copies->forget(*c);
   later(std::exchange(c->pool_waiters, {}));
   const Uuid id = c->id;
   clients_by_id.erase(id);

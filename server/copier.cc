@@ -17,22 +17,34 @@ namespace {
 constexpr std::uint64_t kSpareBlocks = 64;
 constexpr std::uint64_t kBlocksPerUnit = 2;
 
-std::uint64_t source_of(const CopyJob& job) {
-  return job.from_origin ? job.chunks.start.value : job.from.value;
-}
-
-bool in_order(const CopyJob& a, const CopyJob& b) {
-  if (a.from_origin != b.from_origin) return a.from_origin;
-  if (a.verify_only != b.verify_only) return a.verify_only;
-  return source_of(a) < source_of(b);
-}
-
 bool continues(const CopyJob& a, const CopyJob& b) {
   return a.from_origin == b.from_origin && a.verify_only == b.verify_only && !a.alone && !b.alone &&
          source_of(a) + a.chunks.count == source_of(b);
 }
 
 }  // namespace
+
+std::uint64_t source_of(const CopyJob& job) {
+  return job.from_origin ? job.chunks.start.value : job.from.value;
+}
+
+bool copied_in_order(const CopyJob& a, const CopyJob& b) {
+  if (a.from_origin != b.from_origin) return a.from_origin;
+  if (a.verify_only != b.verify_only) return a.verify_only;
+  return source_of(a) < source_of(b);
+}
+
+std::vector<CopyJob> take_jobs(std::vector<CopyJob>& jobs, std::size_t& first,
+                               std::uint64_t count) {
+  std::vector<CopyJob> taken;
+  for (std::uint64_t left = count; left > 0; ++first) {
+    CopyJob& job = jobs[first];
+    job.chunks.count = std::min(job.chunks.count, left);
+    left -= job.chunks.count;
+    taken.push_back(std::move(job));
+  }
+  return taken;
+}
 
 Copier::Copier(StoreState& state, Device& origin, Device& store, std::size_t memory)
     : state_(state),
@@ -44,13 +56,23 @@ std::uint64_t Copier::max_job_chunks() const {
   return std::min<std::uint64_t>(kMaxRecordRun, kMaxTransfer >> state_.superblock().chunk_shift);
 }
 
+std::uint64_t Copier::chunks_together(const std::vector<CopyJob>& jobs, std::size_t first) const {
+  std::uint64_t chunks = jobs[first].chunks.count;
+  const std::uint64_t most = kMaxTransfer >> state_.superblock().chunk_shift;
+  for (std::size_t i = first + 1; i < jobs.size(); ++i) {
+    if (!continues(jobs[i - 1], jobs[i]) || chunks + jobs[i].chunks.count > most) break;
+    chunks += jobs[i].chunks.count;
+  }
+  return chunks;
+}
+
 void Copier::start(std::uint64_t pending_units) {
   if (wanted_.empty() || waiting_for_block_) {
     run_queue();
     return;
   }
   std::vector<CopyJob> jobs = std::exchange(wanted_, {});
-  std::stable_sort(jobs.begin(), jobs.end(), in_order);
+  std::stable_sort(jobs.begin(), jobs.end(), copied_in_order);
   const std::uint64_t leave = kSpareBlocks + kBlocksPerUnit * (pending_units + jobs.size());
   std::size_t first = 0;
   while (first < jobs.size()) {
@@ -66,13 +88,7 @@ void Copier::start(std::uint64_t pending_units) {
 
 // Makes one transfer of the jobs from `first` on. false: nothing can be placed now.
 bool Copier::place(std::vector<CopyJob>& jobs, std::size_t& first, std::uint64_t leave) {
-  const unsigned shift = state_.superblock().chunk_shift;
-  std::size_t last = first + 1;
-  std::uint64_t wanted = jobs[first].chunks.count;
-  while (last < jobs.size() && continues(jobs[last - 1], jobs[last]) &&
-         (wanted + jobs[last].chunks.count) << shift <= kMaxTransfer)
-    wanted += jobs[last++].chunks.count;
-
+  const std::uint64_t wanted = chunks_together(jobs, first);
   if (jobs[first].verify_only) {
     queue(jobs, first, {}, wanted);
     return true;
@@ -104,12 +120,7 @@ void Copier::queue(std::vector<CopyJob>& jobs, std::size_t& first, StoreRun to,
   transfer->from = source_of(jobs[first]);
   transfer->count = count;
   transfer->to = to;
-  for (std::uint64_t left = count; left > 0; ++first) {
-    CopyJob& job = jobs[first];
-    job.chunks.count = std::min(job.chunks.count, left);
-    left -= job.chunks.count;
-    transfer->jobs.push_back(std::move(job));
-  }
+  transfer->jobs = take_jobs(jobs, first, count);
   queued_.push_back(std::move(transfer));
 }
 
@@ -198,7 +209,7 @@ void Copier::finish(const TransferPtr& t, const Status& status, std::vector<std:
     const std::uint64_t count = job.chunks.count;
     if (status.ok()) {
       const auto from = crcs.begin() + static_cast<long>(at);
-      job.done(Copied{{t->to.start + at, count}, {from, from + static_cast<long>(count)}});
+      job.done(Copied{{t->to.start + at, count}, {from, from + static_cast<long>(count)}, 0});
     } else if (t->jobs.size() > 1) {
       job.alone = true;
       wanted_.push_back(std::move(job));

@@ -17,6 +17,7 @@
 #include <memory>
 #include <vector>
 
+#include "server/engine.h"
 #include "server/store_state.h"
 #include "store/aligned_buffer.h"
 #include "store/device.h"
@@ -27,6 +28,7 @@ namespace csnap {
 struct Copied {
   StoreRun store;
   std::vector<std::uint32_t> crcs;  // one a chunk, none zero
+  ClientKey pool_of = 0;            // the place is of this client's pool, not reserved
 };
 
 struct CopyJob {
@@ -40,6 +42,13 @@ struct CopyJob {
   bool alone = false;  // the copier's own: it failed together with others
 };
 
+// The chunk of the origin or of the store that a job copies first.
+std::uint64_t source_of(const CopyJob& job);
+// An order in which neighbours, of which one transfer is made, come one after another.
+bool copied_in_order(const CopyJob& a, const CopyJob& b);
+// Takes out the jobs from `first` on for the next `count` chunks; the last may be cut to that.
+std::vector<CopyJob> take_jobs(std::vector<CopyJob>& jobs, std::size_t& first, std::uint64_t count);
+
 class Copier {
  public:
   static constexpr std::uint64_t kMaxTransfer = 1u << 20;  // bytes
@@ -48,6 +57,8 @@ class Copier {
 
   // Chunks that one job may have.
   std::uint64_t max_job_chunks() const;
+  // Chunks that the jobs from `first` on copy in one transfer.
+  std::uint64_t chunks_together(const std::vector<CopyJob>& jobs, std::size_t first) const;
   void add(CopyJob job) { wanted_.push_back(std::move(job)); }
   // Places and starts what was added. Once a turn. pending_units: changes on their way that may
   // each need metadata blocks, for which room is kept.

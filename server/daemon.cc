@@ -170,6 +170,7 @@ Status Daemon::open_engine() {
   service.devices = std::move(served.descriptions);
   service.incarnation = Uuid::from_random(random_word(), random_word());
   service.server_name = process_name(options_.program);
+  service.client_copies = options_.client_copies;
   service.log = write_log;
   service_ = std::make_unique<Service>(std::move(service), *this);
 
@@ -177,6 +178,7 @@ Status Daemon::open_engine() {
   engine.cache_bytes = options_.cache_bytes;
   engine.holder = process_name(options_.program);
   engine.random_seed = random_word();
+  engine.copy_patience_ms = options_.lease_ms;
   engine.clock_us = [] {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
     return static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(now).count());
@@ -240,12 +242,12 @@ void Daemon::wait_tick() {
 void Daemon::accepted(StreamSocket socket, Peer peer) {
   begin_turn();
   const ConnectionId id = ++last_id_;
-  const bool admin_allowed = peer.local;
+  const bool local = peer.local;
   spdlog::debug("connection {} from {}", id, peer.name);
   auto connection = std::make_shared<Connection>(std::move(socket), std::move(peer), callbacks_);
   connections_[id] = connection;
   ids_[connection.get()] = id;
-  service_->on_connect(id, admin_allowed);
+  service_->on_connect(id, local, local);
   connection->start();
 }
 

@@ -13,6 +13,7 @@
 
 #include "proto/address.h"
 #include "server/daemon_devices.h"
+#include "server/service.h"
 #include "store/status.h"
 
 namespace csnap {
@@ -22,6 +23,7 @@ struct DaemonOptions {
   std::vector<Address> listen;
   std::size_t cache_bytes = 64u << 20;
   std::uint32_t lease_ms = 10'000;
+  ClientCopyPolicy client_copies = ClientCopyPolicy::elsewhere;
   std::string program;  // for logs and lists: "csnapd 0.1.0"
   // Once, when clients can connect: a line for people that names store and addresses.
   std::function<void(const std::string&)> ready;

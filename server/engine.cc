@@ -56,6 +56,7 @@ void Engine::tick(std::uint64_t now_ms, std::uint64_t wall_ns) {
   impl_->now_ms = now_ms;
   impl_->wall_ns = wall_ns;
   impl_->drop_stale_check();
+  impl_->client_copies->take_back(impl_->options.copy_patience_ms);
 }
 bool Engine::idle() const {
   return impl_->quiet() && impl_->deleter->idle();
@@ -164,6 +165,19 @@ void Engine::finish_write(ClientKey client, std::vector<WrittenRun> runs, Done d
       return done(Status(Code::stale, "the place is not this session's; write again"));
   }
   start_finish_write(*impl_, *c, std::move(runs), std::move(done));
+}
+
+void Engine::offer_copies(ClientKey client, std::span<const CopyId> under_way) {
+  if (ClientState* c = impl_->client(client)) impl_->client_copies->offer(*c, under_way);
+}
+
+void Engine::withdraw_copies(ClientKey client) {
+  if (ClientState* c = impl_->client(client)) impl_->client_copies->withdraw(*c);
+}
+
+Status Engine::copied(ClientKey client, CopyId id, Result<std::vector<std::uint32_t>> crcs) {
+  ClientState* c = impl_->client(client);
+  return c ? impl_->client_copies->done(*c, id, std::move(crcs)) : Status();
 }
 
 void Engine::barrier_done(ClientKey client, std::uint64_t id) {

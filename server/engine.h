@@ -30,6 +30,7 @@ namespace csnap {
 
 using ClientKey = std::uint64_t;  // of an open client within one Engine; never reused
 using ReadId = std::uint64_t;     // of an unfinished snapshot read; never used again
+using CopyId = std::uint64_t;     // of a copy that a client is asked for; never used again
 
 // Where one run of a snapshot read lies.
 struct ReadPiece {
@@ -59,6 +60,16 @@ struct WrittenRun {
   std::vector<std::uint32_t> crcs;  // CRC-32C of each chunk's data
 };
 
+// A copy for a client to make.
+struct CopyOrder {
+  CopyId id = 0;
+  bool from_origin = true;  // else from the store
+  std::uint64_t from = 0;   // the first chunk there; nobody changes them until it is reported
+  StoreRun to;              // of the client's pool; at most 1 MiB of data
+  // From the store: of each chunk, the CRC-32C that it must have, 0 where it has none.
+  std::vector<std::uint32_t> crcs;
+};
+
 struct SnapshotInfo {
   Snapshot snapshot;
   std::uint64_t clients = 0;  // sessions that have it open
@@ -84,7 +95,8 @@ struct EngineStatus {
   std::uint64_t cache_blocks = 0, cache_capacity = 0, dirty_blocks = 0;
   std::uint64_t cache_hits = 0, cache_misses = 0;
   std::uint64_t journal_blocks = 0, journal_live_blocks = 0;
-  std::uint64_t commits = 0, checkpoints = 0, copied_chunks = 0;
+  std::uint64_t commits = 0, checkpoints = 0;
+  std::uint64_t copied_chunks = 0, copied_by_clients = 0;  // by the engine itself, and not
   std::uint64_t origin_writes = 0, snapshot_reads = 0, snapshot_writes = 0;  // requests answered
   bool failed = false;  // the journal could not be written: nothing new is granted
   std::string failure;
@@ -100,6 +112,8 @@ class EngineEvents {
   virtual void barrier_end(ClientKey client, std::uint64_t barrier) = 0;
   // The volume is gone: drop everything, finish I/O, then answer evicted().
   virtual void evict(ClientKey client, const std::string& why) = 0;
+  // Copy this, then answer copied(). Only to who has offered it.
+  virtual void copy(ClientKey client, const CopyOrder& order) = 0;
   enum class Level : std::uint8_t { debug, info, warning, error };
   virtual void log(Level level, const std::string& text) = 0;
 };
@@ -114,6 +128,7 @@ struct EngineOptions {
   // Monotonic microseconds. With it a commit may wait a little for more to join it, and long work
   // is spread over turns: see wants_turn_us().
   std::function<std::uint64_t()> clock_us = nullptr;
+  std::uint64_t copy_patience_ms = 10'000;  // with a client that does not report a copy
 };
 
 struct EngineDevices {
@@ -189,6 +204,17 @@ class Engine {
   void finish_write(ClientKey client, std::vector<WrittenRun> runs, Done done);
   void barrier_done(ClientKey client, std::uint64_t barrier);
   void evicted(ClientKey client);
+
+  // -- copies by clients -----------------------------------------------------------------------
+  // The client is connected and makes the copies that its requests need; what is not possible so,
+  // the engine does itself. Of those it was asked for before, only these may not have ended.
+  void offer_copies(ClientKey client, std::span<const CopyId> under_way);
+  // It is not connected any more: what it was asked for is done here. Its places stay taken until
+  // it reports, offers again or is closed.
+  void withdraw_copies(ClientKey client);
+  // Nothing of the copy is in flight any more: the CRC-32C of each chunk, or why it was not made.
+  // invalid: not one for each chunk. Copies that are not the client's, or no more, are ignored.
+  Status copied(ClientKey client, CopyId id, Result<std::vector<std::uint32_t>> crcs);
 
   // -- administration --------------------------------------------------------------------------
   using SnapshotDone = std::function<void(Result<Snapshot>)>;

@@ -38,6 +38,7 @@ void Engine::Impl::start(std::unique_ptr<StoreState> the_state,
       *state, metadata_device(), *journal, std::move(flush_also),
       [this](std::vector<StoreRun> runs) { keep_freed(std::move(runs)); }, options.clock_us);
   copier = std::make_unique<Copier>(*state, *devices.origin, *devices.store, options.copy_bytes);
+  client_copies = std::make_unique<ClientCopies>(*this);
   barrier = std::make_unique<Barrier>(*this);
   deleter = std::make_unique<Deleter>(*this);
   for (const auto& entry : state->clients().all()) absent[entry.id] = entry.volume;
@@ -84,6 +85,7 @@ void Engine::Impl::end_turn() {
   run_ready();
   release_freed();
   deleter->step();
+  client_copies->start();
   copier->start(changes);
   committer->pump();
   run_ready();
@@ -147,6 +149,7 @@ Status Engine::Impl::close() {
   for (auto& [key, c] : clients)
     for (const auto& op : std::exchange(c.ops, {})) op->abandon(why, true);
   for (const auto& op : std::exchange(admin_ops, {})) op->abandon(why, true);
+  client_copies->stop();
   const auto settle = [&] {
     for (;;) {
       end_turn();

@@ -16,6 +16,7 @@
 #include "journal/journal.h"
 #include "server/barrier.h"
 #include "server/busy_chunks.h"
+#include "server/client_copies.h"
 #include "server/client_state.h"
 #include "server/committer.h"
 #include "server/copier.h"
@@ -58,12 +59,19 @@ class Engine::Impl {
   ShareMask active() const { return state->snapshots().active() | undead; }
   bool exclusive(const Exception& e, ShareMask bit) const { return (e.mask & active()) == bit; }
   using Build = std::function<Status(const Copied&, std::vector<Record>&)>;
+  struct CopyWanted {
+    ClientKey client = 0;  // whose request needs it
+    ChunkRun run;
+    bool from_origin = true;  // at the same place; otherwise from `from` on
+    StoreChunk from;
+  };
   // Makes the run busy, copies it, commits the records that build makes of it, and tells.
   // REQUIRES: the run is not busy.
-  void copy_and_commit(ChunkRun run, bool from_origin, StoreChunk from, Build build,
-                       std::function<void(Status)> done);
-  void copy(ChunkRun run, bool from_origin, StoreChunk from, Build build,
+  void copy_and_commit(const CopyWanted& wanted, Build build, std::function<void(Status)> done);
+  void copy(const CopyWanted& wanted, bool by_client, Build build,
             std::function<void(Status)> finish);
+  // The place of a copy is part of the tree now, or of no use.
+  void release_place(const Copied& copied);
   // As copy_and_commit(), but the data stays where it is and is only compared with its checksums.
   void verify_and_commit(ChunkRun run, StoreChunk where,
                          std::function<Status(std::vector<Record>&)> build,
@@ -103,8 +111,9 @@ class Engine::Impl {
   // Handed out and finished (or given up).
   void finish_in_pool(ClientState& c, StoreRun run);
   bool in_pool(const ClientState& c, StoreRun run) const;
-  // Sets more aside; resume when there is. unavailable: no slot is free; no_space; need_block.
-  Status grow_pool(ClientState& c, std::function<void()> resume);
+  // Sets more aside, for so many chunks that are needed now; resume when there is. unavailable: no
+  // slot is free; no_space; need_block.
+  Status grow_pool(ClientState& c, std::function<void()> resume, std::uint64_t at_once = 1);
   void pool_grown(ClientKey key, std::size_t slot, StoreRun run, const Status& status);
   // Gives back what was never handed out, for a store that is full. Returns whether there was any.
   bool reclaim_pools();
@@ -116,6 +125,7 @@ class Engine::Impl {
   std::unique_ptr<Journal> journal;
   std::unique_ptr<Committer> committer;
   std::unique_ptr<Copier> copier;
+  std::unique_ptr<ClientCopies> client_copies;
   ReadLocks locks;
   BusyChunks busy;
   Quarantine quarantine;

@@ -67,7 +67,7 @@ class OriginWrite : public RangeOp {
     move(run.count);
     auto* engine = &engine_;
     engine_.copy_and_commit(
-        run, true, {},
+        {.client = client_, .run = run, .from = {}},
         [engine, run, missing](const Copied& copied, std::vector<Record>& records) -> Status {
           // Snapshots deleted meanwhile need no copy; if none is left, nobody does.
           const ShareMask mask = missing & engine->state->snapshots().active();

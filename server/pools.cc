@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chunks set aside for a client's overwrites. What is set aside is in the store's client table:
-// after a crash a client may still be writing there, and nobody else must get those chunks before
-// it is back or its lease is over.
+// Chunks set aside for a client's overwrites and copies. What is set aside is in the store's client
+// table: after a crash a client may still be writing there, and nobody else must get those chunks
+// before it is back or its lease is over.
 #include <algorithm>
 #include <cassert>
 #include <limits>
@@ -45,7 +45,8 @@ void Engine::Impl::finish_in_pool(ClientState& c, StoreRun run) {
   later(std::exchange(c.pool_waiters, {}));
 }
 
-Status Engine::Impl::grow_pool(ClientState& c, std::function<void()> resume) {
+Status Engine::Impl::grow_pool(ClientState& c, std::function<void()> resume,
+                               std::uint64_t at_once) {
   if (!committer->failure().ok()) return committer->failure();
   if (c.pool_growing) {
     c.pool_waiters.push_back(std::move(resume));
@@ -55,13 +56,14 @@ Status Engine::Impl::grow_pool(ClientState& c, std::function<void()> resume) {
       std::find_if(c.pools.begin(), c.pools.end(), [](const PoolSlot& s) { return s.spent(); });
   if (slot == c.pools.end())
     return Status(Code::unavailable, "all of the client's pools are in use");
-  Result<StoreRun> run = state->data().reserve_chunks(c.next_pool_size, kLeaveForOthers);
+  const std::uint64_t size = std::min(std::max(c.next_pool_size, at_once), kMaxPoolChunks);
+  Result<StoreRun> run = state->data().reserve_chunks(size, kLeaveForOthers);
   if (run.status().code() == Code::no_space && has_released()) {
     unhold_freed(std::numeric_limits<std::size_t>::max());
-    run = state->data().reserve_chunks(c.next_pool_size, kLeaveForOthers);
+    run = state->data().reserve_chunks(size, kLeaveForOthers);
   }
   if (!run.ok()) return run.status();
-  c.next_pool_size = std::min(2 * c.next_pool_size, kMaxPoolChunks);
+  c.next_pool_size = std::min(2 * size, kMaxPoolChunks);
   c.pool_growing = true;
   c.pool_waiters.push_back(std::move(resume));
   const auto index = static_cast<std::size_t>(slot - c.pools.begin());

@@ -22,8 +22,8 @@ void Service::tick(std::uint64_t now_ms, std::uint64_t wall_ns) {
 void Service::end_turn() {
   impl_->end_turn();
 }
-void Service::on_connect(ConnectionId connection, bool admin_allowed) {
-  impl_->on_connect(connection, admin_allowed);
+void Service::on_connect(ConnectionId connection, bool admin_allowed, bool local) {
+  impl_->on_connect(connection, admin_allowed, local);
 }
 void Service::on_bytes(ConnectionId connection, std::span<const std::byte> bytes) {
   impl_->on_bytes(connection, bytes);
@@ -54,6 +54,9 @@ void Service::barrier_end(ClientKey client, std::uint64_t barrier) {
 }
 void Service::evict(ClientKey client, const std::string& why) {
   impl_->evict(client, why);
+}
+void Service::copy(ClientKey client, const CopyOrder& order) {
+  impl_->copy(client, order);
 }
 void Service::log(Level level, const std::string& text) {
   impl_->log(level, text);
@@ -114,11 +117,12 @@ void Service::Impl::end_turn() {
   dead.clear();
 }
 
-void Service::Impl::on_connect(ConnectionId id, bool admin_allowed) {
+void Service::Impl::on_connect(ConnectionId id, bool admin_allowed, bool local) {
   assert(id != 0);
   auto c = std::make_unique<Channel>();
   c->id = id;
   c->admin_allowed = admin_allowed;
+  c->local = local;
   c->accepted_ms = c->heard_ms = now_ms;
   const bool fresh = channels.emplace(id, std::move(c)).second;
   assert(fresh);
@@ -232,6 +236,8 @@ void Service::Impl::forget_channel(Channel& c) {
 void Service::Impl::detach(Channel& c) {
   if (c.session == nullptr) return;
   for (auto& [id, request] : c.session->requests.running) request.attached = false;
+  // A server that stops does what is left itself, and its engine may be closed by now.
+  if (!draining) engine->withdraw_copies(c.session->key);
   c.session->channel = nullptr;
   c.session = nullptr;
 }

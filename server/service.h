@@ -50,6 +50,13 @@ struct DeviceDescription {
   std::string identity;    // what tells it from other devices, if anything does; see DeviceInfo
 };
 
+// Of which sessions the server has the clients make the copies that they need, if they can.
+enum class ClientCopyPolicy : std::uint8_t {
+  off,
+  elsewhere,  // of clients on other machines: on this one the server's own copies are as good
+  on,
+};
+
 struct ServiceOptions {
   std::uint32_t lease_ms = 10'000;
   std::uint32_t heartbeat_ms = 1'000;
@@ -61,6 +68,7 @@ struct ServiceOptions {
   std::uint64_t max_chunks = 1u << 20;                // in the ranges of all of these
   std::uint32_t max_reads = 65'536;                   // unfinished snapshot reads of a session
   std::size_t max_output = 4u << 20;                  // bytes not taken: then nothing more is read
+  ClientCopyPolicy client_copies = ClientCopyPolicy::elsewhere;
   std::function<void(EngineEvents::Level, const std::string&)> log;
 };
 
@@ -84,8 +92,8 @@ class Service final : public EngineEvents {
   void end_turn();
 
   // -- connections -----------------------------------------------------------------------------
-  // admin_allowed: who connects may administer the store.
-  void on_connect(ConnectionId connection, bool admin_allowed);
+  // admin_allowed: who connects may administer the store. local: it is on this machine.
+  void on_connect(ConnectionId connection, bool admin_allowed, bool local);
   void on_bytes(ConnectionId connection, std::span<const std::byte> bytes);
   // The other side, or the transport, closed it. Its session lives on until its lease ends. Unknown
   // ids are ignored.
@@ -108,6 +116,7 @@ class Service final : public EngineEvents {
   void barrier_begin(ClientKey client, std::uint64_t barrier) override;
   void barrier_end(ClientKey client, std::uint64_t barrier) override;
   void evict(ClientKey client, const std::string& why) override;
+  void copy(ClientKey client, const CopyOrder& order) override;
   void log(Level level, const std::string& text) override;
 
  private:

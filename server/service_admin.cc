@@ -70,6 +70,7 @@ void fill_server(const EngineStatus& status, wire::GetStatusReply& out) {
   out.set_commits(status.commits);
   out.set_checkpoints(status.checkpoints);
   out.set_copied_chunks(status.copied_chunks);
+  out.set_copied_by_clients(status.copied_by_clients);
   out.set_origin_writes(status.origin_writes);
   out.set_snapshot_reads(status.snapshot_reads);
   out.set_snapshot_writes(status.snapshot_writes);

@@ -58,6 +58,8 @@ void Service::Impl::dispatch(Channel& c, const Frame& f) {
     case wire::MESSAGE_UPLOAD_DONE:
     case wire::MESSAGE_BARRIER_DONE:
     case wire::MESSAGE_EVICT_DONE:
+    case wire::MESSAGE_OFFER_COPIES:
+    case wire::MESSAGE_COPY_DONE:
       if (c.session != nullptr) return dispatch_data(c, *c.session, f);
       return refuse(c, f.header.request_id,
                     Status(Code::denied, message_name(type) + " needs a connection that has a "
@@ -102,6 +104,10 @@ void Service::Impl::dispatch_data(Channel& c, Session& s, const Frame& f) {
       return on_upload_done(c, s, f);
     case wire::MESSAGE_BARRIER_DONE:
       return on_barrier_done(c, s, f);
+    case wire::MESSAGE_OFFER_COPIES:
+      return on_offer_copies(c, s, f);
+    case wire::MESSAGE_COPY_DONE:
+      return on_copy_done(c, s, f);
     default:
       return on_evict_done(s);
   }

@@ -24,7 +24,7 @@ class Service::Impl {
   void set_engine(Engine& the_engine);
   void tick(std::uint64_t now, std::uint64_t wall_ns);
   void end_turn();
-  void on_connect(ConnectionId id, bool admin_allowed);
+  void on_connect(ConnectionId id, bool admin_allowed, bool local);
   void on_bytes(ConnectionId id, std::span<const std::byte> bytes);
   void on_disconnect(ConnectionId id);
   void take_output(ConnectionId id, OutputBuffer& out);
@@ -117,6 +117,12 @@ class Service::Impl {
   void on_finish_write(Channel& c, Session& s, const Frame& f);
   void answer(ClientKey key, std::uint64_t request_id, const Status& status, wire::MessageType type,
               const google::protobuf::MessageLite& body);
+
+  // -- copies by clients (service_copies.cc) ---------------------------------------------------
+  bool asks_for_copies(const Channel& c, const Session& s) const;
+  void on_offer_copies(Channel& c, Session& s, const Frame& f);
+  void on_copy_done(Channel& c, Session& s, const Frame& f);
+  void copy(ClientKey key, const CopyOrder& order);
 
   // -- administration (service_admin.cc) -----------------------------------------------------
   void on_create_snapshot(Channel& c, const Frame& f);

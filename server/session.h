@@ -38,6 +38,7 @@ struct Channel {
 
   ConnectionId id = 0;
   bool admin_allowed = false;
+  bool local = false;  // on this machine
   State state = State::fresh;
   wire::Role role = wire::ROLE_NONE;
   Session* session = nullptr;

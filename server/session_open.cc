@@ -240,6 +240,7 @@ void Service::Impl::welcome(Channel& c, Session* s, bool resumed) {
     w.set_resumed(resumed);
     w.set_restarted(s->uploading);
     w.set_read_only(s->read_only);
+    w.set_copies(asks_for_copies(c, *s));
     log(EngineEvents::Level::debug, "session " + s->id.to_string() + " of " + s->client_name +
                                         (resumed ? " resumed on " : " opened on ") +
                                         s->info.name());

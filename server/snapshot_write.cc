@@ -160,7 +160,7 @@ class SnapshotWrite : public RangeOp {
     auto* engine = &engine_;
     const bool had = shared != nullptr;
     engine_.copy_and_commit(
-        run, !had, had ? shared->store : StoreChunk(),
+        {client_, run, !had, had ? shared->store : StoreChunk()},
         [engine, run, had, snapshot, bit, this, self = shared_from_this()](
             const Copied& copied, std::vector<Record>& records) -> Status {
           fresh_.push_back(copied.store);

@@ -37,6 +37,7 @@ class RecordingHost : public MapperHost {
     handed_over = addresses;
     retry_ms = retry;
   }
+  void copy(const CopyTask& task) override { copies.push_back(task); }
 
   struct Place {
     ChunkRun chunks;
@@ -50,6 +51,7 @@ class RecordingHost : public MapperHost {
   int drains = 0, forgets = 0, reopens = 0;
   Status end, hung_up;
   std::vector<std::string> handed_over;
+  std::vector<CopyTask> copies;
   std::uint64_t retry_ms = 0;
 };
 
@@ -140,6 +142,7 @@ class MapperRig {
     w.set_max_request_chunks(1000);
     w.set_max_requests(100);
     w.set_max_reads(100);
+    w.set_copies(asks_for_copies);
     return w;
   }
   enum class Known { fresh, resumed, restarted };
@@ -232,6 +235,7 @@ class MapperRig {
   }
 
   MapperOptions options;
+  bool asks_for_copies = false;  // the server
   RecordingHost host;
   std::optional<Mapper> mapper;
   std::uint64_t time = 1'000'000;

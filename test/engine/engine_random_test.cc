@@ -157,4 +157,14 @@ TEST_CASE("Metadata may live on a device of its own") {
   live_through(options, 120);
 }
 
+TEST_CASE("Clients may make the copies") {
+  const auto seed = GENERATE(range<std::uint64_t>(400, 412));
+  RigOptions options;
+  options.seed = seed;
+  options.client_copies = true;
+  options.separate_metadata = seed % 2 == 0;
+  if (seed % 3 == 0) options.store_bytes = 4u << 20;
+  live_through(options, 120);
+}
+
 }  // namespace csnap

@@ -162,6 +162,7 @@ ClientKey Rig::client(SnapshotId volume) {
   });
   until([&] { return told; });
   engine_->upload_done(clients_.at(volume));
+  if (options.client_copies) engine_->offer_copies(clients_.at(volume), {});
   return clients_.at(volume);
 }
 
@@ -402,6 +403,29 @@ void Rig::barrier_end(ClientKey, std::uint64_t) {}
 void Rig::evict(ClientKey key, const std::string&) {
   todo_.push_back([this, key] { engine_->evicted(key); });
 }
+void Rig::copy(ClientKey key, const CopyOrder& order) {
+  if (!answer_copies) {
+    copies.emplace_back(key, order);
+    return;
+  }
+  todo_.push_back([this, key, order] {
+    const Status status = engine_->copied(key, order.id, make_copy(order));
+    require(status.ok(), status.to_string());
+  });
+}
+
+std::vector<std::uint32_t> Rig::make_copy(const CopyOrder& order) {
+  std::vector<std::uint32_t> crcs;
+  std::vector<std::byte> chunk(std::size_t{1} << options.chunk_shift);
+  for (std::uint64_t i = 0; i < order.to.count; ++i) {
+    const std::uint64_t tag = tag_at(order.from_origin ? *origin : *store, order.from + i);
+    fill(*store, order.to.start.value + i, tag);
+    for (std::size_t at = 0; at < chunk.size(); at += 8) std::memcpy(chunk.data() + at, &tag, 8);
+    crcs.push_back(crc32c(chunk));
+  }
+  return crcs;
+}
+
 void Rig::log(Level level, const std::string& text) {
   if (level >= Level::warning) logged_.push_back(text);
 }

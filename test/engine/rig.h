@@ -31,6 +31,7 @@ struct RigOptions {
   std::size_t cache_bytes = 1u << 20;
   std::uint64_t max_held_runs = 65536;
   std::uint64_t seed = 1;
+  bool client_copies = false;  // every client makes the copies that it needs
 };
 
 class Rig : public EngineEvents {
@@ -84,10 +85,15 @@ class Rig : public EngineEvents {
   RigOptions options;
   bool answer_barriers = true;
   std::vector<std::pair<ClientKey, std::uint64_t>> barriers;  // not answered yet
+  bool answer_copies = true;
+  std::vector<std::pair<ClientKey, CopyOrder>> copies;  // not answered yet
+  // Does what the order says, at once; the checksums.
+  std::vector<std::uint32_t> make_copy(const CopyOrder& order);
 
   void barrier_begin(ClientKey client, std::uint64_t barrier) override;
   void barrier_end(ClientKey client, std::uint64_t barrier) override;
   void evict(ClientKey client, const std::string& why) override;
+  void copy(ClientKey client, const CopyOrder& order) override;
   void log(Level level, const std::string& text) override;
 
  private:

@@ -74,9 +74,18 @@ void finish_write(Input& input, ServiceRig& rig, FarEnd& end) {
   rig.frame(end, wire::MESSAGE_FINISH_WRITE, 0, finish);
 }
 
+void report_copy(Input& input, ServiceRig& rig, FarEnd& end) {
+  const unsigned twist = input.u8();  // 0: as a good client does
+  wire::CopyDone done;
+  done.set_copy_id(end.copy.copy_id() + twist % 4);
+  for (std::uint64_t i = twist / 4 % 4; i < end.copy.count(); ++i) done.add_crcs(0x98f94189);
+  if (twist >= 128) done.set_error("as the input wants");
+  rig.frame(end, wire::MESSAGE_COPY_DONE, 0, done);
+}
+
 // What a client owes the server.
 void answer(Input& input, ServiceRig& rig, FarEnd& end) {
-  switch (input.u8() % 8) {
+  switch (input.u8() % 10) {
     case 0: {
       wire::BarrierDone done;
       done.set_barrier(end.barrier);
@@ -104,6 +113,13 @@ void answer(Input& input, ServiceRig& rig, FarEnd& end) {
     }
     case 6:
       return rig.frame(end, wire::MESSAGE_UPLOAD_DONE, 0, wire::UploadDone());
+    case 8: {
+      wire::OfferCopies offer;
+      if (input.u8() % 2 == 0) offer.add_under_way(end.copy.copy_id());
+      return rig.frame(end, wire::MESSAGE_OFFER_COPIES, 0, offer);
+    }
+    case 9:
+      return report_copy(input, rig, end);
     default:
       return rig.frame(end, wire::MESSAGE_GOODBYE, 0, wire::Goodbye());
   }

@@ -14,6 +14,7 @@ struct Silent : EngineEvents {
   void barrier_begin(ClientKey, std::uint64_t) override {}
   void barrier_end(ClientKey, std::uint64_t) override {}
   void evict(ClientKey, const std::string&) override {}
+  void copy(ClientKey, const CopyOrder&) override {}
   void log(Level, const std::string&) override {}
 };
 

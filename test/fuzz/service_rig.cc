@@ -20,6 +20,7 @@ void ServiceRig::start() {
   options.lease_ms = 1000;
   options.heartbeat_ms = 100;
   options.server_name = "fuzz";
+  options.client_copies = ClientCopyPolicy::on;
   options.devices = {{DeviceDescription::Kind::origin, "/origin", origin_->size(), "o"},
                      {DeviceDescription::Kind::store, "/store", store_->size(), "s"}};
   options.max_requests = 32;
@@ -81,7 +82,7 @@ void ServiceRig::pass(std::uint64_t ms, std::uint64_t step_ms) {
 void ServiceRig::connect(FarEnd& end, bool admin_allowed) {
   disconnect(end);
   end.id = ++last_connection_;
-  service_->on_connect(end.id, admin_allowed);
+  service_->on_connect(end.id, admin_allowed, true);
 }
 
 void ServiceRig::disconnect(FarEnd& end) {
@@ -180,6 +181,8 @@ void ServiceRig::arrived(FarEnd& end, const Frame& frame) {
     }
     case wire::MESSAGE_SNAPSHOT_WRITE_REPLY:
       return parse(end.places);
+    case wire::MESSAGE_COPY:
+      return parse(end.copy);
     case wire::MESSAGE_BARRIER_BEGIN: {
       wire::BarrierBegin begin;
       parse(begin);

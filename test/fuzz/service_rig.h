@@ -22,6 +22,7 @@ struct FarEnd {
   std::uint64_t barrier = 0;        // begun last
   std::uint64_t check = 0;          // check of the store begun last
   wire::SnapshotWriteReply places;  // told last
+  wire::Copy copy;                  // asked for last
   std::uint64_t frames = 0, errors = 0;
   std::uint16_t last_type = 0;
 };

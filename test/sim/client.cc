@@ -191,6 +191,8 @@ void Client::opened(const SessionInfo& info) {
   else
     places_ = std::make_unique<PlaceMap>(1);
   world_.coverage.end(Op::open);
+  // Some cannot write to the store where the server has it.
+  if (info.copies && number_ % 4 != 0) think([this] { mapper_.offer_copies(!leaving_); });
   world_.client_opened(*this);
 }
 
@@ -260,7 +262,8 @@ bool Client::may_deliver(std::uint64_t generation) const {
 
 void Client::leave() {
   leaving_ = true;
-  if (said_goodbye_ || !actions_.empty() || !opened()) return;
+  mapper_.offer_copies(false);
+  if (said_goodbye_ || !actions_.empty() || !copies_.empty() || !opened()) return;
   said_goodbye_ = true;
   run([this] {
     if (!gone_.ok() && link_ == 0) return dispose();
@@ -303,6 +306,8 @@ void Client::crash(bool silent) {
     a->ended = true;
     world_.action_lost(*this, *a);
   }
+  for (std::size_t i = 0; i < copies_.size(); ++i) world_.coverage.end(Op::client_copy);
+  copies_.clear();
 }
 
 // -- the disks -----------------------------------------------------------------------------------

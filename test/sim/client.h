@@ -107,6 +107,7 @@ class Client : public Endpoint, private MapperHost, public std::enable_shared_fr
   void gone(const Status& why) override;
   void hang_up(const Status& why) override;
   void handover(const std::vector<std::string>& addresses, std::uint64_t retry_ms) override;
+  void copy(const CopyTask& task) override;
 
   // client.cc: the machine
   void run(std::function<void()> what);  // now, or when the pause is over
@@ -150,6 +151,18 @@ class Client : public Endpoint, private MapperHost, public std::enable_shared_fr
   void release_chunks(const ActionPtr& a);
   void write_in_place(const ActionPtr& a);
 
+  // client_copy.cc
+  struct Copying {
+    CopyTask task;
+    AlignedBuffer data;
+    std::vector<std::uint32_t> crcs;
+  };
+  using CopyingPtr = std::shared_ptr<Copying>;
+  Status may_copy(const CopyTask& task) const;
+  void read_copy(const CopyingPtr& c);
+  void write_copy(const CopyingPtr& c);
+  void end_copy(const CopyingPtr& c, const Status& status);
+
   std::uint64_t per_chunk() const;  // units
   std::uint64_t chunk_size() const;
 
@@ -180,6 +193,7 @@ class Client : public Endpoint, private MapperHost, public std::enable_shared_fr
   std::vector<std::function<void()>> lease_waiters_, gate_waiters_, chunk_waiters_;
   std::vector<ChunkRun> held_chunks_;
   std::vector<ActionPtr> actions_;
+  std::vector<CopyingPtr> copies_;
   struct Writing {
     std::uint64_t number;
     bool to_origin;

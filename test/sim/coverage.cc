@@ -14,8 +14,8 @@ constexpr const char* kFaultNames[] = {
     "client_pause",   "server_pause",
 };
 constexpr const char* kOpNames[] = {
-    "o.write", "o.read", "s.read", "s.write", "s.overwr", "flush", "open",    "create",
-    "delete",  "rename", "list",   "dump",    "status",   "locks", "checkpt", "recover",
+    "o.write", "o.read", "s.read", "s.write", "s.overwr", "flush",   "open",    "create", "delete",
+    "rename",  "list",   "dump",   "status",  "locks",    "checkpt", "recover", "c.copy",
 };
 static_assert(std::size(kFaultNames) == Coverage::kFaults);
 static_assert(std::size(kOpNames) == Coverage::kOps);

@@ -47,6 +47,7 @@ enum class Op : std::uint8_t {
   locks,
   checkpoint,
   recovery,
+  client_copy,  // of chunks about to change
   count
 };
 const char* fault_name(Fault fault);

@@ -40,6 +40,7 @@ Profile::Profile(Random& random, Theme theme, std::optional<Aim> target) {
   if (!target) return;
   aim = target;
   make_possible(aim->fault);
+  if (aim->op == Op::client_copy) client_copies = true;
   if (aim->op == Op::checkpoint) {
     journal_bytes = std::min<std::uint64_t>(journal_bytes, 96u << 12);
     slow_homes = true;
@@ -77,7 +78,7 @@ void Profile::prepare(Theme theme, Random& random) {
       max_clients = 8;
       if (random.below(2) == 0) {
         // What is deleted is used again, much at a time. No pools: they take what is free.
-        crowded = slow_clients = false;
+        crowded = slow_clients = client_copies = false;
         slow_flushes = true;
         slow_disk = client_pause = 0;
         mean_gap_us = 100u << random.below(3);
@@ -229,6 +230,7 @@ void Profile::draw(Random& random) {
   crowded = random.below(3) == 0;
   slow_clients = random.below(3) == 0;
   curious_admin = random.below(3) == 0;
+  client_copies = operations % 2 == 0;  // no draw: seeds keep their meaning where it is off
 
   server_crash_io = often(random, 1e-4, 1e-2);
   server_crash_message = often(random, 1e-4, 1e-2);
@@ -290,6 +292,7 @@ std::string Profile::to_string() const {
   if (old_snapshots > 0) out << ", " << old_snapshots << " old snapshots";
   if (crowded) out << ", crowded";
   if (slow_clients) out << ", slow clients";
+  if (client_copies) out << ", copies by clients";
   if (slow_homes) out << ", slow checkpoints";
   if (slow_flushes) out << ", slow flushes";
   if (aim) out << ", " << fault_name(aim->fault) << " aimed at " << op_name(aim->op);

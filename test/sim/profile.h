@@ -49,6 +49,7 @@ struct Profile {
   std::uint64_t longest_run = 0;  // chunks
   bool crowded = false;           // most of it happens in a few chunks, many writes at a time
   bool slow_clients = false;      // they often wait before they use what they were told
+  bool client_copies = false;     // clients make the copies that they need
   bool curious_admin = false;     // looks at something all the time
   bool slow_homes = false;        // what a checkpoint writes to its place takes long
   bool slow_flushes = false;      // what is not durable yet is so for long

@@ -64,6 +64,8 @@ Status Server::start(std::uint64_t incarnation) {
       {DeviceDescription::Kind::store, "/store", world_.store->medium().size(), "s"}};
   options.max_request_chunks = 4096;
   options.max_reads = 64;
+  options.client_copies =
+      world_.profile.client_copies ? ClientCopyPolicy::on : ClientCopyPolicy::off;
   options.log = [this](EngineEvents::Level, const std::string& text) {
     world_.trace([&] { return "server: " + text; });
   };
@@ -77,6 +79,7 @@ Status Server::start(std::uint64_t incarnation) {
   engine_options.max_held_runs = world_.profile.max_held_runs();
   engine_options.holder = "sim";
   engine_options.random_seed = incarnation;
+  engine_options.copy_patience_ms = world_.profile.lease_ms;
   engine_options.clock_us = [this] { return world_.scheduler.now(); };
   checkpointing_ = false;
   starting_ = world_.context.recovering = true;
@@ -177,7 +180,7 @@ void Server::take_in() {
     if (doomed_) continue;
     switch (next.what) {
       case Arrived::What::opened:
-        service_->on_connect(next.link, true);
+        service_->on_connect(next.link, true, true);
         break;
       case Arrived::What::bytes:
         if (paused_links_.contains(next.link)) {

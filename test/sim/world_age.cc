@@ -18,6 +18,7 @@ class Ager : public EngineEvents {
   }
   void barrier_end(ClientKey, std::uint64_t) override {}
   void evict(ClientKey, const std::string&) override {}
+  void copy(ClientKey, const CopyOrder&) override {}
   void log(Level, const std::string&) override {}
 
   // false: nothing comes of it.

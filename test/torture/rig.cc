@@ -98,6 +98,8 @@ void Rig::start_server() {
                                    address_};
   if (!options_.metadata_path.empty())
     command.insert(command.end(), {"--metadata", options_.metadata_path});
+  // Copies by clients, and by a server that takes over from one that had its clients make them.
+  command.insert(command.end(), {"--client-copies", starts_++ % 3 == 2 ? "off" : "on"});
   command.insert(command.end(), options_.server.begin(), options_.server.end());
   server_.start(command, path("csnapd.log"));
 }

@@ -78,6 +78,7 @@ class Rig {
   const bool own_folder_;
   std::string address_;
   Process server_;
+  unsigned starts_ = 0;  // of the server
   std::vector<std::unique_ptr<Process>> nbds_;
   bool keep_ = false;
   std::atomic<bool> admin_may_fail_{false};

@@ -98,6 +98,7 @@ json::object status_json(const Admin::StoreStatus& status, const Admin::Snapshot
         {"snapshot_reads", status.snapshot_reads},
         {"snapshot_writes", status.snapshot_writes},
         {"copied_chunks", status.copied_chunks},
+        {"copied_by_clients", status.copied_by_clients},
         {"commits", status.commits},
         {"checkpoints", status.checkpoints}}},
   };

@@ -140,8 +140,10 @@ std::string status_text(const Admin::StoreStatus& status, const Admin::SnapshotL
   facts.add("served", number(status.origin_writes) + " origin writes, " +
                           number(status.snapshot_reads) + " snapshot reads, " +
                           number(status.snapshot_writes) + " snapshot writes");
-  facts.add("done", number(status.copied_chunks) + " chunks copied, " + number(status.commits) +
-                        " commits, " + number(status.checkpoints) + " checkpoints");
+  facts.add("done", number(status.copied_chunks) + " chunks copied, " +
+                        number(status.copied_by_clients) + " by clients, " +
+                        number(status.commits) + " commits, " + number(status.checkpoints) +
+                        " checkpoints");
   return facts.text();
 }
 

@@ -39,9 +39,10 @@ _csnapd() {
     --log-level) _csnap_words "error warning info debug" ;;
     --cache) _csnap_words "16M 64M 256M 1G" ;;
     --lease) _csnap_words "1000 10000 30000" ;;
+    --client-copies) _csnap_words "auto on off" ;;
     *)
-      _csnap_words "--origin --store --metadata --listen --cache --lease --log-level --config
-        --version --help"
+      _csnap_words "--origin --store --metadata --listen --cache --lease --client-copies --log-level
+        --config --version --help"
       ;;
   esac
 }

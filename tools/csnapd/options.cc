@@ -42,6 +42,10 @@ po::options_description settings() {
       "memory for metadata blocks");
   add("lease", po::value<std::uint32_t>()->value_name("MS")->default_value(10'000),
       "milliseconds after which a client that is not heard of is cut off");
+  add("client-copies", po::value<std::string>()->value_name("WHEN")->default_value("auto"),
+      "whether clients make the copies that they need, if they can: auto (those on other "
+      "machines), "
+      "on or off");
   add("log-level", po::value<std::string>()->value_name("LEVEL")->default_value("info"),
       "error, warning, info or debug");
   return options;
@@ -92,6 +96,13 @@ Status take_listen(const po::variables_map& values, DaemonOptions& daemon) {
   return {};
 }
 
+Result<ClientCopyPolicy> parse_client_copies(const std::string& text) {
+  if (text == "auto") return ClientCopyPolicy::elsewhere;
+  if (text == "on") return ClientCopyPolicy::on;
+  if (text == "off") return ClientCopyPolicy::off;
+  return usage_error("--client-copies must be auto, on or off, not " + text);
+}
+
 Status take_settings(const po::variables_map& values, CsnapdOptions& options) {
   DaemonOptions& daemon = options.daemon;
   CSNAP_TRY(required(values, "origin", daemon.paths.origin));
@@ -108,6 +119,8 @@ Status take_settings(const po::variables_map& values, CsnapdOptions& options) {
   if (daemon.lease_ms < kMinLease || daemon.lease_ms > kMaxLease) {
     return usage_error("--lease must be from 100 to 600000 milliseconds");
   }
+  CSNAP_ASSIGN(daemon.client_copies,
+               parse_client_copies(values["client-copies"].as<std::string>()));
   options.log_level = values["log-level"].as<std::string>();
   for (const char* level : kLevels) {
     if (options.log_level == level) return {};
