@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "client/mapping.h"
+#include "client/sequential_readers.h"
 #include "client/spare_places.h"
 #include "proto/frame.h"
 #include "store/status.h"
@@ -101,6 +102,7 @@ class Mapper {
   // -- operations ------------------------------------------------------------------------------
   // ok: granted() was told of all of the ranges.
   void unique(std::vector<ChunkRun> ranges, Done done);
+  // A reader that goes on where an earlier read ended learns more places than it asked for.
   void snapshot_read(std::vector<ChunkRun> ranges, ReadDone done);
   void finish_read(std::uint64_t handle);
   // overwrite: every byte of the chunks will be written, and the host knows no place of any of
@@ -140,6 +142,7 @@ class Mapper {
     ReadDone read_done;
     WriteDone write_done;
     bool asks_spares = false;
+    ChunkRun ahead{};  // snapshot_read: what may be read next
     bool sent = false;
     std::uint64_t not_before_ms = 0;
   };
@@ -235,6 +238,7 @@ class Mapper {
   std::map<std::uint64_t, Read> reads_;  // granted, not finished
   std::set<std::uint64_t> writes_;       // handles of provisional writes, not finished
   SparePlaces spares_;
+  SequentialReaders readers_;
   std::vector<std::uint64_t> finished_reads_;  // server's ids, to be told
   bool makes_copies_ = false;
   bool copies_offered_ = false;     // on this connection

@@ -13,6 +13,8 @@ namespace csnap {
 namespace {
 
 constexpr std::uint64_t kRetryMs = 50;  // of what is not available now, when no time is named
+// Places that a reader who goes on in order is told of at once.
+constexpr std::uint64_t kAhead = 256;
 // Requests of one session that stay free for heartbeats, which must not wait behind others.
 constexpr std::uint64_t kReservedRequests = 4;
 
@@ -91,13 +93,20 @@ void Mapper::snapshot_read(std::vector<ChunkRun> ranges, ReadDone done) {
   if (!gone_.ok()) return done(gone_);
   auto message = std::make_unique<wire::SnapshotRead>();
   ranges_to_proto(ranges, *message->mutable_ranges());
+  ChunkRun ahead;
+  if (!ranges.empty() && info_ && readers_.expects(ranges.back())) {
+    const Chunk end = ranges.back().end();
+    ahead = {end, std::min(kAhead, info_->chunks() - std::min(info_->chunks(), end.value))};
+    message->set_ahead(static_cast<std::uint32_t>(ahead.count));
+  }
   add_request({.type = wire::MESSAGE_SNAPSHOT_READ,
                .message = std::move(message),
                .ranges = std::move(ranges),
                .runs = {},
                .done = {},
                .read_done = std::move(done),
-               .write_done = {}});
+               .write_done = {},
+               .ahead = ahead});
 }
 
 void Mapper::finish_read(std::uint64_t handle) {
@@ -294,9 +303,10 @@ void Mapper::on_read_reply(Request request, const Frame& frame) {
   Status status = parse_body(frame, reply);
   if (!status.ok()) return request.read_done(status);
   auto sources = sources_from_wire(reply, request.ranges);
-  if (!sources.ok()) {
+  const auto ahead = ahead_from_wire(reply, request.ahead);
+  if (!sources.ok() || !ahead.ok()) {
     if (reply.read_id() != 0) finished_reads_.push_back(reply.read_id());
-    return request.read_done(sources.status());
+    return request.read_done(sources.ok() ? ahead.status() : sources.status());
   }
   Read read;
   read.server_id = reply.read_id();
@@ -307,6 +317,9 @@ void Mapper::on_read_reply(Request request, const Frame& frame) {
       read.in_store = true;
     if (s.exclusive) host_.learned(s.chunks, s.store, s.rewritable, s.crcs);
   }
+  for (const ReadSource& s : *ahead) host_.learned(s.chunks, s.store, s.rewritable, s.crcs);
+  const ChunkRun& last = request.ranges.back();
+  readers_.answered(last, ahead->empty() ? last.end() : ahead->back().chunks.end());
   const std::uint64_t handle = next_handle_++;
   reads_.emplace(handle, std::move(read));
   request.read_done(ReadMapping{handle, standing_.read_generation, std::move(*sources)});

@@ -45,6 +45,21 @@ bool possible_place(std::uint64_t store_chunk, std::uint64_t count) {
   return store_chunk < kMaxChunks && count <= kMaxChunks - store_chunk;
 }
 
+Result<ReadSource> source_from_wire(const wire::ReadPiece& piece) {
+  ReadSource s;
+  s.chunks = {Chunk(piece.start()), piece.count()};
+  s.on_origin = !piece.has_store_chunk();
+  if (s.on_origin) return s;
+  if (!possible_place(piece.store_chunk(), piece.count())) return nonsense("place");
+  s.store = StoreChunk(piece.store_chunk());
+  s.exclusive = piece.exclusive();
+  s.rewritable = piece.exclusive() && piece.rewritable();
+  if (piece.crcs_size() == 0) return s;
+  if (static_cast<std::uint64_t>(piece.crcs_size()) != piece.count()) return nonsense("checksums");
+  s.crcs.assign(piece.crcs().begin(), piece.crcs().end());
+  return s;
+}
+
 Status check_session(const SessionInfo& s) {
   if (!std::has_single_bit(s.chunk_size) || s.chunk_size < (1u << kMinChunkShift) ||
       s.chunk_size > (1u << kMaxChunkShift))
@@ -93,23 +108,24 @@ Result<std::vector<ReadSource>> sources_from_wire(const wire::SnapshotReadReply&
   Cover cover(asked);
   for (const auto& piece : reply.pieces()) {
     if (!cover.take(piece.start(), piece.count())) return nonsense("pieces not asked for");
-    ReadSource s;
-    s.chunks = {Chunk(piece.start()), piece.count()};
-    s.on_origin = !piece.has_store_chunk();
-    if (!s.on_origin) {
-      if (!possible_place(piece.store_chunk(), piece.count())) return nonsense("place");
-      s.store = StoreChunk(piece.store_chunk());
-      s.exclusive = piece.exclusive();
-      s.rewritable = piece.exclusive() && piece.rewritable();
-      if (piece.crcs_size() > 0) {
-        if (static_cast<std::uint64_t>(piece.crcs_size()) != piece.count())
-          return nonsense("checksums");
-        s.crcs.assign(piece.crcs().begin(), piece.crcs().end());
-      }
-    }
-    sources.push_back(std::move(s));
+    CSNAP_ASSIGN(auto source, source_from_wire(piece));
+    sources.push_back(std::move(source));
   }
   if (!cover.complete()) return nonsense("pieces are missing");
+  return sources;
+}
+
+Result<std::vector<ReadSource>> ahead_from_wire(const wire::SnapshotReadReply& reply,
+                                                ChunkRun asked) {
+  std::vector<ReadSource> sources;
+  for (const auto& piece : reply.ahead()) {
+    if (piece.start() != asked.start.value || piece.count() == 0 || piece.count() > asked.count)
+      return nonsense("pieces ahead");
+    CSNAP_ASSIGN(auto source, source_from_wire(piece));
+    if (!source.exclusive) return nonsense("a piece ahead that may not be remembered");
+    asked = {asked.start + piece.count(), asked.count - piece.count()};
+    sources.push_back(std::move(source));
+  }
   return sources;
 }
 

@@ -20,6 +20,9 @@ Result<SessionInfo> session_from_wire(const wire::Welcome& welcome);
 // Pieces that cover exactly the ranges asked for, in order.
 Result<std::vector<ReadSource>> sources_from_wire(const wire::SnapshotReadReply& reply,
                                                   std::span<const ChunkRun> asked);
+// asked: the chunks that SnapshotRead.ahead spoke of.
+Result<std::vector<ReadSource>> ahead_from_wire(const wire::SnapshotReadReply& reply,
+                                                ChunkRun asked);
 Result<std::vector<WriteTarget>> targets_from_wire(const wire::SnapshotWriteReply& reply,
                                                    std::span<const ChunkRun> asked);
 // The spare places of a reply.

@@ -16,7 +16,7 @@ bool grant_at_once(Engine::Impl& engine, std::span<const ChunkRun> ranges);
 void start_origin_write(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
                         Engine::Done done);
 void start_snapshot_read(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
-                         Engine::ReadDone done);
+                         Engine::ReadDone done, std::uint64_t ahead);
 void start_snapshot_write(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
                           bool overwrite, Engine::WriteDone done);
 void start_finish_write(Engine::Impl& engine, ClientState& client, std::vector<WrittenRun> runs,

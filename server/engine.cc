@@ -124,11 +124,12 @@ bool Engine::origin_write_at_once(ClientKey client, std::span<const ChunkRun> ra
   return check_request(*impl_, c, true, ranges).ok() && grant_at_once(*impl_, ranges);
 }
 
-void Engine::snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadDone done) {
+void Engine::snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadDone done,
+                           std::uint64_t ahead) {
   ClientState* c = impl_->client(client);
   const Status ok = check_request(*impl_, c, false, ranges);
   if (!ok.ok()) return done(ok);
-  start_snapshot_read(*impl_, *c, std::move(ranges), std::move(done));
+  start_snapshot_read(*impl_, *c, std::move(ranges), std::move(done), ahead);
 }
 
 void Engine::finish_read(ClientKey client, ReadId id) {

@@ -45,6 +45,7 @@ struct ReadPiece {
 struct ReadGrant {
   ReadId id = 0;
   std::vector<ReadPiece> pieces;  // in order, covering the ranges asked for
+  std::vector<ReadPiece> ahead;   // behind the last of them: exclusive ones, nothing locked
 };
 struct WritePiece {
   ChunkRun chunks;
@@ -191,7 +192,9 @@ class Engine {
   void origin_write(ClientKey client, std::vector<ChunkRun> ranges, Done done);
   // The same where it is granted without waiting for anything; false: it has to be asked in full.
   bool origin_write_at_once(ClientKey client, std::span<const ChunkRun> ranges);
-  void snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadDone done);
+  // ahead: so many chunks behind the last range, of which the client may remember places too.
+  void snapshot_read(ClientKey client, std::vector<ChunkRun> ranges, ReadDone done,
+                     std::uint64_t ahead = 0);
   void finish_read(ClientKey client, ReadId id);
   // overwrite: the caller will write every byte of these chunks.
   // Up to so many places of the client's pool, in a row, for chunks that it will name to

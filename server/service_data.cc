@@ -6,6 +6,9 @@
 namespace csnap {
 namespace {
 
+// Chunks looked at for a reader that goes on in order: bounds the time that it takes.
+constexpr std::uint64_t kMaxAhead = 1024;
+
 std::uint64_t count_chunks(std::span<const ChunkRun> runs) {
   std::uint64_t total = 0;
   for (const auto& run : runs) total += run.count;
@@ -37,18 +40,20 @@ Result<std::vector<WrittenRun>> written_runs(const wire::FinishWrite& m, std::ui
   return runs;
 }
 
+void fill(const ReadPiece& piece, wire::ReadPiece& out) {
+  out.set_start(piece.chunks.start.value);
+  out.set_count(piece.chunks.count);
+  if (!piece.on_origin) out.set_store_chunk(piece.store.value);
+  out.set_exclusive(piece.exclusive);
+  out.set_rewritable(piece.rewritable);
+  out.mutable_crcs()->Add(piece.crcs.begin(), piece.crcs.end());
+}
+
 void fill(const ReadGrant& grant, wire::SnapshotReadReply& out) {
   out.set_read_id(grant.id);
   out.mutable_pieces()->Reserve(static_cast<int>(grant.pieces.size()));
-  for (const auto& piece : grant.pieces) {
-    auto* p = out.add_pieces();
-    p->set_start(piece.chunks.start.value);
-    p->set_count(piece.chunks.count);
-    if (!piece.on_origin) p->set_store_chunk(piece.store.value);
-    p->set_exclusive(piece.exclusive);
-    p->set_rewritable(piece.rewritable);
-    p->mutable_crcs()->Add(piece.crcs.begin(), piece.crcs.end());
-  }
+  for (const auto& piece : grant.pieces) fill(piece, *out.add_pieces());
+  for (const auto& piece : grant.ahead) fill(piece, *out.add_ahead());
 }
 
 void fill(const SessionGrants::Answer& answer, wire::SnapshotWriteReply& out) {
@@ -141,9 +146,12 @@ void Service::Impl::on_snapshot_read(Channel& c, Session& s, const Frame& f) {
                   Status(Code::busy, std::to_string(s.reads.size()) +
                                          " reads of the session are not finished"));
   if (!admit(c, f, count_chunks(*ranges))) return;
+  const std::uint64_t end = ranges->back().end().value;
+  const std::uint64_t ahead = std::min({std::uint64_t{m->ahead()}, kMaxAhead, volume_chunks - end});
   engine->snapshot_read(
       s.key, std::move(ranges).value(),
-      [this, key = s.key, id](const Result<ReadGrant>& grant) { answer_read(key, id, grant); });
+      [this, key = s.key, id](const Result<ReadGrant>& grant) { answer_read(key, id, grant); },
+      ahead);
 }
 
 void Service::Impl::answer_read(ClientKey key, std::uint64_t request_id,

@@ -3,6 +3,9 @@
 // What is on the origin is locked against origin writes until the read is finished; no place in the
 // store that it was told of is used for anything else before. Checksums go along, so that the
 // reader can tell bytes that rotted on the disk.
+#include <algorithm>
+#include <utility>
+
 #include "server/data_ops.h"
 
 namespace csnap {
@@ -11,8 +14,10 @@ namespace {
 class SnapshotRead : public RangeOp {
  public:
   SnapshotRead(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
-               Engine::ReadDone done)
-      : RangeOp(engine, client.key, std::move(ranges)), done_(std::move(done)) {
+               Engine::ReadDone done, std::uint64_t ahead)
+      : RangeOp(engine, client.key, ranges),
+        done_(std::move(done)),
+        ahead_{ranges.empty() ? Chunk() : ranges.back().end(), ahead} {
     grant_.id = engine.next_read++;
     client.reads[grant_.id] = engine.quarantine.begin_read();
   }
@@ -32,6 +37,7 @@ class SnapshotRead : public RangeOp {
       if (!add_piece(mapping, bit)) return;
       move(mapping.chunks.count);
     }
+    look_ahead(*client);
     finish();
     if (!silent()) done_(std::move(grant_));
   }
@@ -68,12 +74,38 @@ class SnapshotRead : public RangeOp {
       piece.on_origin = true;
       engine_.locks.lock({client_, grant_.id}, piece.chunks);
     }
-    auto& pieces = grant_.pieces;
+    add_to(grant_.pieces, std::move(piece));
+    return true;
+  }
+
+  static void add_to(std::vector<ReadPiece>& pieces, ReadPiece piece) {
     if (!pieces.empty() && continues(pieces.back(), piece))
       append(pieces.back(), piece);
     else
       pieces.push_back(std::move(piece));
-    return true;
+  }
+
+  // What costs nothing to tell: it ends where a place may not be remembered, or a block is missing.
+  void look_ahead(const ClientState& client) {
+    const Snapshot* snapshot = engine_.live_volume(client);
+    if (!snapshot) return;
+    const ShareMask bit = mask_of_bit(snapshot->bit);
+    // What is being changed may look as it will, and not be durable.
+    const auto busy = engine_.busy.find(ahead_);
+    const Chunk end = busy ? std::max(busy->start, ahead_.start) : ahead_.end();
+    Mapping mapping;
+    for (Chunk at = ahead_.start; at < end; at = mapping.chunks.end()) {
+      if (!engine_.state->tree().lookup(at, end - at, mapping).ok()) return;
+      const Exception* e = mapping.find(bit);
+      if (!e || is_lost(e->store) || !engine_.exclusive(*e, bit)) return;
+      ReadPiece piece;
+      piece.chunks = mapping.chunks;
+      piece.store = e->store;
+      piece.exclusive = true;
+      if (!find_checksums(piece).ok()) return;
+      piece.rewritable = piece.crcs.empty();
+      add_to(grant_.ahead, std::move(piece));
+    }
   }
 
   Status find_checksums(ReadPiece& piece) {
@@ -103,14 +135,16 @@ class SnapshotRead : public RangeOp {
   }
 
   Engine::ReadDone done_;
+  const ChunkRun ahead_;
   ReadGrant grant_;
 };
 
 }  // namespace
 
 void start_snapshot_read(Engine::Impl& engine, ClientState& client, std::vector<ChunkRun> ranges,
-                         Engine::ReadDone done) {
-  auto op = std::make_shared<SnapshotRead>(engine, client, std::move(ranges), std::move(done));
+                         Engine::ReadDone done, std::uint64_t ahead) {
+  auto op =
+      std::make_shared<SnapshotRead>(engine, client, std::move(ranges), std::move(done), ahead);
   engine.add_op(client, op);
   op->run();
 }

@@ -128,6 +128,67 @@ TEST_CASE("Exclusive places are remembered, others are not") {
   CHECK_FALSE(rig.host.places[0].rewritable);
 }
 
+// The answer to the read of chunks 3 and 4, and of what lies ahead.
+wire::SnapshotReadReply two_and_ahead() {
+  wire::SnapshotReadReply reply;
+  reply.set_read_id(12);
+  auto* piece = reply.add_pieces();
+  piece->set_start(3);
+  piece->set_count(2);
+  for (const std::uint64_t start : {5, 9}) {
+    auto* next = reply.add_ahead();
+    next->set_start(start);
+    next->set_count(4);
+    next->set_store_chunk(100 + start);
+    next->set_exclusive(true);
+  }
+  return reply;
+}
+
+TEST_CASE(
+    "Who reads on where a read ended learns what lies ahead, and who does not asks for nothing") {
+  MapperRig rig(false);
+  rig.connect();
+  static_cast<void>(rig.read(1, 2));
+  rig.grant_read(11, true);
+  const auto next = rig.read(3, 2);
+  const auto [id, request] = rig.expect<wire::SnapshotRead>(wire::MESSAGE_SNAPSHOT_READ);
+  CHECK(request.ahead() > 0);
+  rig.reply(wire::MESSAGE_SNAPSHOT_READ_REPLY, id, two_and_ahead());
+  REQUIRE(next->status.ok());
+  REQUIRE(next->mapping.sources.size() == 1);
+  REQUIRE(rig.host.places.size() == 2);
+  CHECK(rig.host.places[1].chunks == ChunkRun{Chunk(9), 4});
+  // All up to there is remembered: the reader will go on behind it.
+  static_cast<void>(rig.read(13, 1));
+  CHECK(rig.expect<wire::SnapshotRead>(wire::MESSAGE_SNAPSHOT_READ).second.ahead() > 0);
+  static_cast<void>(rig.read(40, 1));
+  CHECK(rig.expect<wire::SnapshotRead>(wire::MESSAGE_SNAPSHOT_READ).second.ahead() == 0);
+}
+
+TEST_CASE("Pieces ahead that make no sense are an error, and the read is given back") {
+  auto reply = two_and_ahead();
+  SECTION("with a gap") {
+    reply.mutable_ahead(1)->set_start(10);
+  }
+  SECTION("not to be remembered") {
+    reply.mutable_ahead(0)->set_exclusive(false);
+  }
+  SECTION("not asked for") {
+    reply.mutable_ahead(1)->set_count(1000);
+  }
+  MapperRig rig(false);
+  rig.connect();
+  static_cast<void>(rig.read(1, 2));
+  rig.grant_read(11, true);
+  const auto next = rig.read(3, 2);
+  const auto id = rig.expect<wire::SnapshotRead>(wire::MESSAGE_SNAPSHOT_READ).first;
+  rig.reply(wire::MESSAGE_SNAPSHOT_READ_REPLY, id, reply);
+  CHECK(next->status.code() == Code::corrupt);
+  CHECK(rig.host.places.empty());
+  CHECK(rig.expect<wire::FinishRead>(wire::MESSAGE_FINISH_READ).second.read_ids(0) == 12);
+}
+
 TEST_CASE("Pieces that do not cover what was asked for are an error, and the read is given back") {
   MapperRig rig(false);
   rig.connect();

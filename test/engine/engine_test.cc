@@ -242,6 +242,36 @@ TEST_CASE("No origin write is granted on the strength of a deletion that is not 
   REQUIRE(rig.engine().status().copied_chunks == 0);
 }
 
+TEST_CASE("What lies ahead of a read is told as far as it may be remembered, and not locked") {
+  Rig rig;
+  rig.open();
+  const auto snapshot = rig.create("s");
+  const ClientKey reader = rig.client(snapshot->id);
+  REQUIRE(rig.write_snapshot_now(snapshot->id, {Chunk(4), 6}, 1, true).ok());
+  const auto ahead_of = [&](Chunk chunk, std::uint64_t ahead) {
+    std::optional<ReadGrant> grant;
+    rig.engine().snapshot_read(
+        reader, {{chunk, 1}}, [&](Result<ReadGrant> g) { grant = std::move(*g); }, ahead);
+    rig.until([&] { return grant.has_value(); });
+    std::uint64_t locked = 0;
+    for (const auto& lock : rig.engine().locks()) locked += lock.chunks.count;
+    CHECK(locked == (grant->pieces.at(0).on_origin ? 1 : 0));
+    rig.engine().finish_read(reader, grant->id);
+    std::uint64_t told = 0;
+    for (const auto& piece : grant->ahead) {
+      CHECK(piece.exclusive);
+      CHECK(piece.chunks.start == chunk + 1 + told);
+      told += piece.chunks.count;
+    }
+    return told;
+  };
+  CHECK(ahead_of(Chunk(3), 100) == 6);
+  CHECK(ahead_of(Chunk(3), 2) == 2);
+  CHECK(ahead_of(Chunk(2), 100) == 0);
+  CHECK(ahead_of(Chunk(5), 0) == 0);
+  CHECK(ahead_of(Chunk(9), 100) == 0);
+}
+
 TEST_CASE("A chunk freed by a deletion is not used while a read that began before goes on") {
   RigOptions options;
   options.store_bytes = 3u << 20;

@@ -176,7 +176,8 @@ class World {
   std::uint64_t next_name_ = 1, next_client_ = 1, incarnations_ = 0;
   std::uint64_t operations_ = 0, crashes_ = 0;
   Epoch last_epoch_;
-  bool starting_ = false;  // a start is scheduled
+  std::uint64_t read_up_to_ = 0;  // unit where the last read of a snapshot ends
+  bool starting_ = false;         // a start is scheduled
   bool done_operating_ = false;
   bool given_up_ = false;
   bool lied_ = false;              // a power cut met a disk that had lied

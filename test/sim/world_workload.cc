@@ -166,8 +166,13 @@ void World::write_origin_flush() {
 }
 
 void World::read() {
-  if (Client* c = pick_client(false)) return c->start(Op::snapshot_read, pick_units(false));
-  open_client();
+  Client* c = pick_client(false);
+  if (c == nullptr) return open_client();
+  UnitRun units = pick_units(false);
+  // Some go on in order.
+  if (random.below(4) == 0 && read_up_to_ + units.count <= model.units()) units.start = read_up_to_;
+  read_up_to_ = units.start + units.count;
+  c->start(Op::snapshot_read, units);
 }
 
 // -- the administrator ---------------------------------------------------------------------------
