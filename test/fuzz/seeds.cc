@@ -294,6 +294,13 @@ void messages() {
   life.u8({3, kAdmin, 12, 0, 3, kAdmin, 4, 0, 3, kAdmin, 5, 0, 3, kAdmin, 6, 1, 3, kAdmin, 6, 2});
   life.u8({3, kAdmin, 3, 0x31, 3, kAdmin, 10, 2, 2, kAnswer, 3, 3, kAdmin, 2, 3, 0, kPass, 200});
   life.save("messages", "life");
+  // A copy offered, made, made badly, and lost with its connection.
+  Seed copies;
+  copies.u8({3, kHello, kAsAdmin, 0, 0, kHello, 0, 0, 3, kAdmin, 0, 1, 0, kAnswer, 0});
+  copies.u8({0, kAnswer, 8, 1, 0, kAsk, 0, 0, 5, 4, 0, kAnswer, 9, 0});
+  copies.u8({0, kAsk, 0, 0, 20, 4, 0, kAnswer, 9, 4, 0, kAsk, 0, 0, 40, 4, 0, 10});
+  copies.u8({0, kHello, 0, 4, 0, kAnswer, 8, 0, 0, kAnswer, 9, 128});
+  copies.save("messages", "copies");
   Seed back;
   back.u8({3, kHello, kAsAdmin, 0, 3, kAdmin, 0, 1, 1, kHello, 1, 17, 1, kAsk, 1, 0, 0, 20});
   back.u8({64, 10, 1, kHello, 1, 21, 1, kAnswer, 5, 1, 0, 4, 1, kAnswer, 6, 0, kHello, 0, 0});

@@ -103,6 +103,7 @@ void Client::after_event() {
   if (!link_open_) return;
   OutputBuffer output = mapper_.take_output();
   if (!output.empty()) {
+    report_again(output);
     world_.message_of_client(*this);
     if (doomed_) return world_.client_died(*this);
     world_.network.send(link_, true, std::move(output));

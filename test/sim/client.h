@@ -162,6 +162,7 @@ class Client : public Endpoint, private MapperHost, public std::enable_shared_fr
   void read_copy(const CopyingPtr& c);
   void write_copy(const CopyingPtr& c);
   void end_copy(const CopyingPtr& c, const Status& status);
+  void report_again(OutputBuffer& output);
 
   std::uint64_t per_chunk() const;  // units
   std::uint64_t chunk_size() const;
@@ -194,6 +195,7 @@ class Client : public Endpoint, private MapperHost, public std::enable_shared_fr
   std::vector<ChunkRun> held_chunks_;
   std::vector<ActionPtr> actions_;
   std::vector<CopyingPtr> copies_;
+  std::optional<wire::CopyDone> reported_;  // last
   struct Writing {
     std::uint64_t number;
     bool to_origin;

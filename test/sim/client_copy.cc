@@ -52,11 +52,22 @@ void Client::write_copy(const CopyingPtr& c) {
 void Client::end_copy(const CopyingPtr& c, const Status& status) {
   std::erase(copies_, c);
   world_.coverage.end(Op::client_copy);
+  reported_.emplace();
+  reported_->set_copy_id(c->task.id);
+  reported_->mutable_crcs()->Add(c->crcs.begin(), c->crcs.end());
   if (status.ok())
     mapper_.copied(c->task.id, c->crcs);
   else
     mapper_.copied(c->task.id, status);
   if (leaving_) leave();
+}
+
+// A report told twice, on this connection or a later one, to this server or a later one: it is
+// nothing to anybody.
+void Client::report_again(OutputBuffer& output) {
+  if (!reported_ || !mapper_.ready() || world_.random.below(8) != 0) return;
+  constexpr std::uint64_t kNoRequest = std::uint64_t{1} << 40;  // the mapper does not get there
+  append_frame(output, wire::MESSAGE_COPY_DONE, 0, kNoRequest, *reported_);
 }
 
 }  // namespace csnap::sim
