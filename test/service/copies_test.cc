@@ -175,6 +175,17 @@ TEST_CASE("Copies of before a restart are nothing to the next server") {
   rig.expect(back, wire::MESSAGE_UNIQUE_REPLY);
 }
 
+TEST_CASE("A server that stops needs no client for the copies that are still to be made") {
+  CopyRig rig;
+  const auto c = rig.open_offering(rig.new_uuid());
+  rig.submit(c, wire::MESSAGE_UNIQUE, with_range<wire::UniqueRequest>(10, 3), 5000);
+  rig.service().drain();
+  rig.disconnect(c);
+  CHECK(rig.by_server() == 0);
+  rig.restart();
+  rig.check_others_are_served();
+}
+
 TEST_CASE("A copy told by nobody to nobody is ignored") {
   CopyRig rig;
   const auto c = rig.open_offering(rig.new_uuid());
