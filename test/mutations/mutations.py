@@ -24,8 +24,8 @@ MUTATIONS = [
              "if (flush_.empty()) flush_.push_back(device);"),
     Mutation("reply_before_journal", "server/committer.cc",
              "requests are answered when their commit is on its way",
-             "  attempts_ = 0;\n  append();",
-             "  attempts_ = 0;\n  append();\n"
+             "  if (clock_us_) began_us_ = clock_us_();\n  append();",
+             "  if (clock_us_) began_us_ = clock_us_();\n  append();\n"
              "  for (const auto& done : std::exchange(flying_waiting_, {})) done({});"),
     Mutation("journal_error_swallowed", "server/committer.cc",
              "a commit that could not be written counts as written",
