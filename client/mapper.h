@@ -169,15 +169,17 @@ class Mapper {
   void on_upload_error();
   void become_ready();
   void publish();
+  void send_heartbeat(std::uint64_t now_ms);
+  void answer_heartbeat(const Frame& frame);
+  void send(wire::MessageType type, std::uint64_t id, const google::protobuf::MessageLite& message);
+
+  // mapper_pushes.cc: what the server says unasked
   void on_push(const Frame& frame);
   void on_evict(const wire::Evict& evict);
   void start_drain(bool unique, bool places);
   void finish_evict();
   void send_barriers_done();
   void volume_gone(const Status& why);
-  void send_heartbeat(std::uint64_t now_ms);
-  void answer_heartbeat(const Frame& frame);
-  void send(wire::MessageType type, std::uint64_t id, const google::protobuf::MessageLite& message);
 
   // mapper_requests.cc: operations and their replies
   std::uint64_t add_request(Request request);

@@ -122,6 +122,14 @@ TEST_CASE("The lease counts from when the answered heartbeat was sent") {
   CHECK(rig.host.now.lease_until_ms == start + kHeartbeat);
 }
 
+TEST_CASE("A server that speaks of something before it said Welcome is hung up on") {
+  MapperRig rig;
+  rig.mapper->connected(rig.time);
+  static_cast<void>(rig.expect<wire::Hello>(wire::MESSAGE_HELLO));
+  rig.push(wire::MESSAGE_COPY, wire::Copy());
+  CHECK(rig.host.hung_up.code() == Code::corrupt);
+}
+
 TEST_CASE("A server that does not answer heartbeats is hung up on before the lease ends") {
   MapperRig rig;
   rig.connect();

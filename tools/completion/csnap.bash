@@ -178,10 +178,10 @@ _csnap_bench() {
     --pattern) _csnap_words "uniform zipfian sequential once" ;;
     --snapshot) _csnap_snapshots ;;
     --picture) _csnap_paths ;;
-    --in-flight | --range | --chunks | --seconds | --warmup | --requests | --seed | --server-pid) ;;
+    --in-flight | --range | --chunks | --seconds | --warmup | --requests | --seed | --server-pid | --snapshot-every) ;;
     *)
       _csnap_words "--server --load --snapshot --in-flight --range --chunks --pattern --seconds
-        --warmup --requests --seed --prepare --server-pid --json --picture --force --version --help"
+        --warmup --requests --seed --snapshot-every --prepare --server-pid --json --picture --force --version --help"
       ;;
   esac
 }
