@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,9 +26,12 @@ inline constexpr unsigned kDefaultQueueDepth = 256;
 Result<std::unique_ptr<Device>> open_device(const std::string& path, OpenMode mode,
                                             unsigned queue_depth = kDefaultQueueDepth);
 
-// Makes a sparse file, durably in its directory, readable and writable by its owner only. exists
+// Makes a file, durably in its directory, readable and writable by its owner only. exists
 // when there is anything under that name; no_space when the file system cannot hold such a file.
-// On failure nothing is left behind. size: bytes, a multiple of 4096.
-Status create_device_file(const std::string& path, std::uint64_t size);
+// On failure nothing is left behind. size: bytes, a multiple of 4096. It is sparse, unless `filled`
+// is given: then all of it is written with zeros, which takes as long as that does, and filled()
+// told from time to time how much is, 0 to 1.
+Status create_device_file(const std::string& path, std::uint64_t size,
+                          const std::function<void(double)>& filled = nullptr);
 
 }  // namespace csnap

@@ -42,13 +42,14 @@ class Store:
         self.origin = os.path.join(self.folder, "origin")
         self.store = os.path.join(self.folder, "store")
         self.address = "unix:" + os.path.join(self.folder, "csnapd.sock")
-        for path, size in ((self.origin, origin_size), (self.store, store_size)):
-            with open(path, "wb") as file:
-                file.truncate(size)
-            if not sparse:
-                subprocess.run(["dd", "if=/dev/zero", "of=" + path, "bs=1M", f"count={size >> 20}",
-                                "conv=fsync", "status=none"], check=True)
-        code, _, err = run("csnap-mkstore", *options, self.origin, self.store)
+        with open(self.origin, "wb") as file:
+            file.truncate(origin_size)
+        if not sparse:
+            subprocess.run(["dd", "if=/dev/zero", "of=" + self.origin, "bs=1M",
+                            f"count={origin_size >> 20}", "conv=fsync", "status=none"], check=True)
+            options = (*options, "--preallocate")
+        code, _, err = run("csnap-mkstore", "--size", str(store_size), *options, self.origin,
+                           self.store)
         if code != 0:
             raise AssertionError("csnap-mkstore failed: " + err)
 

@@ -40,6 +40,23 @@ TEST_CASE("a file that was made can be opened, written and read") {
   CHECK(write_sync(**reader, 0, buffer.span()).code() == Code::denied);
 }
 
+TEST_CASE("a file is made with all its blocks when that is asked for, and says how far it is") {
+  const TemporaryDirectory dir;
+  const auto path = dir / "full";
+  double last = 0;
+  bool onwards = true;
+  REQUIRE(create_device_file(path, (3u << 20) + 4096, [&](double part) {
+            onwards &= part > last;
+            last = part;
+          }).ok());
+  CHECK(onwards);
+  CHECK(last == 1.0);
+  struct stat st {};
+  REQUIRE(::stat(path.c_str(), &st) == 0);
+  CHECK(st.st_size == (3 << 20) + 4096);
+  CHECK(st.st_blocks * 512 >= st.st_size);
+}
+
 TEST_CASE("a file is not made over another") {
   const TemporaryDirectory dir;
   const auto path = dir.file("volume", 4096);

@@ -93,6 +93,16 @@ TEST_CASE_METHOD(Fixture, "a store file is made sparse, for its owner only, and 
   CHECK((st.st_mode & 077) == 0);
 }
 
+TEST_CASE_METHOD(Fixture, "a store file is made with all its blocks when that is asked for") {
+  options.size = 16 * kMiB;
+  options.preallocate = true;
+  REQUIRE(make().ok());
+  struct stat st {};
+  REQUIRE(::stat(options.store.c_str(), &st) == 0);
+  CHECK(st.st_blocks * 512 >= st.st_size);
+  REQUIRE(superblock(options.store).store_chunks() > 0);
+}
+
 TEST_CASE_METHOD(Fixture, "a store that does not exist needs a size") {
   const auto made = make();
   CHECK(made.status().code() == Code::not_found);
@@ -262,7 +272,7 @@ TEST_CASE("options are read, and nonsense is refused") {
         Arguments{"--size", "0", "o", "s"}, Arguments{"--size", "5000", "o", "s"},
         Arguments{"--size", "big", "o", "s"}, Arguments{"--bogus", "o", "s"},
         Arguments{"--journal-size", "512K", "o", "s"}, Arguments{"--metadata", "", "o", "s"},
-        Arguments{"", "s"}})
+        Arguments{"--preallocate", "o", "s"}, Arguments{"", "s"}})
     CHECK(parse_mkstore_options(bad).status().code() == Code::invalid);
   CHECK(parse_mkstore_options({"--help"})->help);
   CHECK_THAT(mkstore_usage(), Catch::Contains("ORIGIN STORE"));

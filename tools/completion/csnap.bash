@@ -58,7 +58,7 @@ _csnap_mkstore() {
     --label) ;;
     *)
       if [[ $cur == -* ]]; then
-        _csnap_words "--size --chunk-size --journal-size --metadata --label --force --dry-run
+        _csnap_words "--size --preallocate --chunk-size --journal-size --metadata --label --force --dry-run
           --json --version --help"
       else
         _csnap_paths

@@ -10,6 +10,7 @@
 
 #include "store/device_identity.h"
 #include "store/open_device.h"
+#include "tools/common/progress.h"
 #include "tools/common/size.h"
 #include "tools/mkstore/signatures.h"
 
@@ -152,7 +153,11 @@ Result<MadeStore> make_store(const MkstoreOptions& options, const Uuid& uuid) {
 
   std::optional<NewFile> new_file;
   if (!there) {
-    CSNAP_TRY(create_device_file(options.store, options.size));
+    Progress progress("writing", options.preallocate && is_terminal(STDERR_FILENO));
+    const auto filled = [&](double part) { progress.update(part); };
+    CSNAP_TRY(options.preallocate ? create_device_file(options.store, options.size, filled)
+                                  : create_device_file(options.store, options.size));
+    progress.clear();
     new_file.emplace(options.store);
     CSNAP_ASSIGN(store, open_target(options.store, false));
   }

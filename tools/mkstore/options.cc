@@ -19,6 +19,9 @@ po::options_description visible() {
   auto add = options.add_options();
   add("size", po::value<std::string>()->value_name("SIZE"),
       "make STORE as a file of this size if it does not exist; it takes space as it fills");
+  add("preallocate",
+      "with --size: write that file full of zeros, so that its file system need not look for\n"
+      "blocks later; first writes are several times as fast then");
   add("chunk-size", po::value<std::string>()->value_name("SIZE")->default_value("4K"),
       "unit of copying and of space, a power of two from 4K to 1M");
   add("journal-size", po::value<std::string>()->value_name("SIZE"),
@@ -73,6 +76,9 @@ Status take_values(const po::variables_map& values, MkstoreOptions& out) {
     out.metadata = values["metadata"].as<std::string>();
     if (out.metadata.empty()) return Status(Code::invalid, "--metadata names no device");
   }
+  out.preallocate = values.count("preallocate") != 0;
+  if (out.preallocate && out.size == 0)
+    return Status(Code::invalid, "--preallocate needs --size: it is about a file to be made");
   out.force = values.count("force") != 0;
   out.dry_run = values.count("dry-run") != 0;
   out.json = values.count("json") != 0;

@@ -19,6 +19,7 @@ struct MkstoreOptions {
   std::uint64_t size = 0;          // bytes of a store file to be made; 0: not asked for
   std::uint64_t journal_size = 0;  // bytes; 0: by the size of the store
   unsigned chunk_shift = kMinChunkShift;
+  bool preallocate = false;  // a store file is written full of zeros
   bool force = false;
   bool dry_run = false;
   bool json = false;
