@@ -90,7 +90,7 @@ void Barrier::commit() {
            ++engine_.generation;
            return {};
          },
-         [this, shared, id](const Status& status) { committed(*shared, *id, status); }});
+         [this, shared, id](const Status& status) { committed(*shared, *id, status); }, true});
   }
 }
 

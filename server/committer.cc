@@ -56,7 +56,7 @@ void Committer::pump() {
 // Is it worth while to let more units join?
 bool Committer::gather() {
   gathers_until_us_.reset();
-  if (!clock_us_ || answered_ < kManyUnits || waiting_.empty()) return false;
+  if (!clock_us_ || answered_ < kManyUnits || waiting_.empty() || group_is_urgent_) return false;
   if (waiting_.size() + queue_.size() >= expected_) return false;
   const std::uint64_t until = ended_us_ + (ended_us_ - began_us_) / kGatherPart;
   if (clock_us_() >= until) return false;
@@ -119,6 +119,7 @@ bool Committer::apply_front() {
     encode_record(record, records_);
     group_brings_data_ |= std::holds_alternative<ExceptionAdded>(record);
   }
+  group_is_urgent_ |= front.unit.urgent;
   records_since_checkpoint_ += front.records.size();
   waiting_.push_back(std::move(front.unit.done));
   group_freed_.insert(group_freed_.end(), front.freed.begin(), front.freed.end());
@@ -186,7 +187,6 @@ void Committer::try_begin_checkpoint() {
 }
 
 void Committer::close_group() {
-  answered_ = 0;
   // A unit applied in part must not be cut by a commit.
   if (!queue_.empty() && queue_.front().applied > 0) return;
   try_begin_checkpoint();
@@ -194,6 +194,7 @@ void Committer::close_group() {
   content_ = {};
   flying_images_ = checkpointer_.logging() && checkpointer_.images_left() > 0;
   if (waiting_.empty() && !flying_images_) return;
+  answered_ = 0;
   if (flying_images_) checkpointer_.add_images(content_, kImagesPerCommit);
   flying_records_.clear();
   // Recovery takes a commit back whose data did not reach the disk. It must not have to judge one
@@ -202,7 +203,7 @@ void Committer::close_group() {
     flying_records_.swap(records_);
     flying_waiting_.swap(waiting_);
     flying_freed_.swap(group_freed_);
-    group_brings_data_ = false;
+    group_brings_data_ = group_is_urgent_ = false;
   }
   content_.records = flying_records_;
   flying_blocks_ = Journal::blocks_needed(flying_records_.size(), content_.images.size());

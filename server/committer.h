@@ -39,6 +39,7 @@ class Committer {
     // was applied before is durable; a refusal may speak of that ("exists already").
     std::function<Status(std::vector<Record>&)> build;
     Done done;
+    bool urgent = false;  // others are held up until it is durable: its commit gathers nobody
   };
   // What a group's commit freed, told once it is durable.
   using Freed = std::function<void(std::vector<StoreRun>)>;
@@ -108,6 +109,7 @@ class Committer {
   std::vector<std::byte> records_;
   std::vector<Done> waiting_;
   std::vector<StoreRun> group_freed_;
+  bool group_is_urgent_ = false;
   bool group_brings_data_ = false;  // exceptions, whose data is flushed with the commit
   // The commit in flight.
   CommitContent content_;

@@ -58,6 +58,7 @@ Status Rig::try_open() {
   engine_options.max_held_runs = options.max_held_runs;
   engine_options.holder = "rig";
   engine_options.random_seed = rng_();
+  engine_options.clock_us = options.clock_us;
   auto opened = Engine::open(std::move(devices), engine_options, *this);
   if (!opened.ok()) {
     for (auto& device : devices_) device = nullptr;

@@ -31,7 +31,8 @@ struct RigOptions {
   std::size_t cache_bytes = 1u << 20;
   std::uint64_t max_held_runs = 65536;
   std::uint64_t seed = 1;
-  bool client_copies = false;  // every client makes the copies that it needs
+  bool client_copies = false;                         // every client makes the copies that it needs
+  std::function<std::uint64_t()> clock_us = nullptr;  // EngineOptions::clock_us
 };
 
 class Rig : public EngineEvents {
