@@ -77,7 +77,6 @@ CopyRunner::Checksums CopyRunner::copy(const CopyTask& task) {
                                      std::to_string(task.from + i) +
                                      " does not match its checksum");
   }
-  CSNAP_TRY(allowed(task));
   CSNAP_TRY(write(task, data));
   return crcs;
 }
@@ -101,6 +100,7 @@ Status CopyRunner::read(const CopyTask& task, std::span<std::byte> data) {
 
 Status CopyRunner::write(const CopyTask& task, std::span<const std::byte> data) {
   CSNAP_ASSIGN(auto queue, store_.take());
+  CSNAP_TRY(allowed(task));  // now that nothing is waited for any more
   IoBatch batch(std::move(queue));
   batch.write(task.to.start.value * info_.chunk_size, data);
   return batch.wait();

@@ -5,8 +5,11 @@
 #include <mutex>
 #include <utility>
 
+#include "store/aligned_buffer.h"
+#include "store/block_cache.h"
 #include "store/device_identity.h"
 #include "store/open_device.h"
+#include "store/superblock.h"
 
 namespace csnap {
 
@@ -57,7 +60,30 @@ Result<std::shared_ptr<QueuePool>> open_one(const char* what, const RemoteDevice
   return pool;
 }
 
+Result<std::shared_ptr<QueuePool>> open_store(const SessionInfo& info,
+                                              const std::string& store_path, bool read_only) {
+  CSNAP_ASSIGN(auto pool, open_one("store", info.store_device, store_path, read_only));
+  CSNAP_ASSIGN(auto queue, pool->take());
+  CSNAP_TRY(check_is_store(*queue, info.store));
+  return pool;
+}
+
 }  // namespace
+
+Status check_is_store(Device& device, const Uuid& store) {
+  AlignedBuffer block(kBlockSize);
+  Status why;
+  // The server may be writing one of the two just now. With metadata elsewhere the first is a
+  // label.
+  for (const BlockAddress address : {kSuperblockA, kSuperblockB, kSuperblockA, kSuperblockB}) {
+    CSNAP_TRY(device.transfer(IoKind::read, address.value * kBlockSize, block.span()));
+    const Status found = check_any_block(block.span(), address, store);
+    if (found.ok()) return {};
+    if (why.ok()) why = found;
+  }
+  return Status(Code::invalid, device.name() + " is not the store of this server (" +
+                                   why.message() + "); say where the store is here");
+}
 
 Result<VolumeDevices> open_volume_devices(const SessionInfo& info, const std::string& origin_path,
                                           const std::string& store_path) {
@@ -66,14 +92,18 @@ Result<VolumeDevices> open_volume_devices(const SessionInfo& info, const std::st
   CSNAP_ASSIGN(devices.origin, open_one("origin", info.origin_device, origin_path,
                                         info.read_only || !info.is_origin()));
   if (!info.is_origin()) {
-    CSNAP_ASSIGN(devices.store, open_one("store", info.store_device, store_path, info.read_only));
+    CSNAP_ASSIGN(devices.store, open_store(info, store_path, info.read_only));
   }
   return devices;
 }
 
 Result<std::shared_ptr<QueuePool>> open_store_for_copies(const SessionInfo& info,
                                                          const std::string& store_path) {
-  return open_one("store", info.store_device, store_path, false);
+  CSNAP_ASSIGN(auto pool, open_store(info, store_path, false));
+  // The server's flush does not reach what a page cache here holds back.
+  if (!pool->direct())
+    return Status(Code::unsupported, pool->name() + ": its file system has no direct I/O");
+  return pool;
 }
 
 }  // namespace csnap

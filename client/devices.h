@@ -23,6 +23,10 @@ struct VolumeDevices {
 Result<VolumeDevices> open_volume_devices(const SessionInfo& info, const std::string& origin_path,
                                           const std::string& store_path);
 
+// invalid when there is not this store on the device: identities tell devices of one name and size
+// apart only where they have serial numbers.
+Status check_is_store(Device& device, const Uuid& store);
+
 // The store, to be read and written, for the copies that a client of the origin makes.
 Result<std::shared_ptr<QueuePool>> open_store_for_copies(const SessionInfo& info,
                                                          const std::string& store_path);

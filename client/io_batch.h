@@ -34,7 +34,7 @@ class IoBatch {
   Status wait() {
     if (alone_ && queue_->in_flight() == 0) {
       const Request request = *std::exchange(alone_, std::nullopt);
-      return queue_->transfer(request.kind, request.offset, request.data);
+      note(queue_->transfer(request.kind, request.offset, request.data));
     }
     queue_alone();
     while (queue_->in_flight() > 0) queue_->wait();
@@ -60,9 +60,10 @@ class IoBatch {
       queue(request->kind, request->offset, request->data);
   }
   void queue(IoKind kind, std::uint64_t offset, std::span<std::byte> data) {
-    queue_->submit({kind, offset, data, [this](Status status) {
-                      if (!status.ok() && status_.ok()) status_ = std::move(status);
-                    }});
+    queue_->submit({kind, offset, data, [this](Status status) { note(std::move(status)); }});
+  }
+  void note(Status status) {
+    if (!status.ok() && status_.ok()) status_ = std::move(status);
   }
 
   QueuePool::Queue queue_;

@@ -17,7 +17,8 @@ QueuePool::QueuePool(std::unique_ptr<Device> device)
     : first_(std::move(device)),
       name_(first_->name()),
       size_(first_->size()),
-      alignment_(first_->alignment()) {}
+      alignment_(first_->alignment()),
+      direct_(first_->direct()) {}
 
 QueuePool::~QueuePool() {
   for (Slot& slot : slots_) delete slot.device.load();

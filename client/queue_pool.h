@@ -46,6 +46,7 @@ class QueuePool {
   const std::string& name() const { return name_; }
   std::uint64_t size() const { return size_; }
   std::uint32_t alignment() const { return alignment_; }
+  bool direct() const { return direct_; }
 
  private:
   static constexpr std::size_t kSlots = 64;
@@ -64,6 +65,7 @@ class QueuePool {
   const std::string name_;
   const std::uint64_t size_;
   const std::uint32_t alignment_;
+  const bool direct_;
   std::array<Slot, kSlots> slots_;
 };
 

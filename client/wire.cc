@@ -9,6 +9,7 @@ namespace csnap {
 namespace {
 
 constexpr std::uint64_t kMaxCopyBytes = 1u << 20;
+constexpr std::uint64_t kMaxSpares = 1u << 20;  // in a row; nobody asks for as many
 
 Status nonsense(const std::string& what) {
   return Status(Code::corrupt, "the server's answer makes no sense: " + what);
@@ -148,7 +149,9 @@ Result<std::vector<WriteTarget>> targets_from_wire(const wire::SnapshotWriteRepl
 Result<std::vector<StoreRun>> spares_from_wire(const wire::SnapshotWriteReply& reply) {
   std::vector<StoreRun> spares;
   for (const auto& run : reply.spares()) {
-    if (!possible_place(run.store_chunk(), run.count())) return nonsense("spare places");
+    if (run.count() == 0 || run.count() > kMaxSpares ||
+        !possible_place(run.store_chunk(), run.count()))
+      return nonsense("spare places");
     spares.push_back({StoreChunk(run.store_chunk()), run.count()});
   }
   return spares;

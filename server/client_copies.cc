@@ -13,6 +13,7 @@ namespace csnap {
 namespace {
 
 constexpr std::size_t kMaxUnanswered = 64;  // of a session
+constexpr unsigned kMaxFailures = 8;        // in a row
 
 std::vector<CopyJob> take_from(std::vector<CopyJob>& jobs, std::size_t& first) {
   std::vector<CopyJob> rest(std::make_move_iterator(jobs.begin() + static_cast<long>(first)),
@@ -29,6 +30,7 @@ ClientCopies::ClientCopies(Engine::Impl& engine)
 
 void ClientCopies::offer(ClientState& c, std::span<const CopyId> under_way) {
   c.copies_offered = true;
+  c.copies_failed = 0;
   for (const CopyId id : std::exchange(c.copies, {})) {
     const auto copy = copies_.find(id);
     if (std::ranges::find(under_way, id) != under_way.end()) {
@@ -55,6 +57,12 @@ void ClientCopies::forget(ClientState& c) {
 void ClientCopies::copy_here(std::vector<CopyJob>& jobs) {
   for (auto& job : jobs) engine_.copier->add(std::move(job));
   jobs.clear();
+}
+
+void ClientCopies::give_up_on(ClientState& c, const std::string& why) {
+  if (!std::exchange(c.copies_offered, false)) return;
+  engine_.log(EngineEvents::Level::warning,
+              "session " + c.id.to_string() + " is not asked for copies any more: " + why);
 }
 
 bool ClientCopies::wanted_of(ClientKey client) const {
@@ -157,12 +165,12 @@ Status ClientCopies::done(ClientState& c, CopyId id, Result<std::vector<std::uin
   copies_.erase(found);
   c.copies.erase(id);
   if (!copy.jobs.empty() && crcs.ok() && agree(copy.order, *crcs)) {
+    c.copies_failed = 0;
     finish(copy, *crcs);
     return {};
   }
-  if (!crcs.ok())
-    engine_.log(EngineEvents::Level::debug,
-                "session " + c.id.to_string() + " could not copy: " + crcs.status().to_string());
+  if (!crcs.ok() && ++c.copies_failed >= kMaxFailures)
+    give_up_on(c, "it could not make them: " + crcs.status().to_string());
   copy_here(copy.jobs);
   engine_.finish_in_pool(c, copy.order.to);
   return {};
@@ -191,7 +199,10 @@ void ClientCopies::finish(Copy& copy, const std::vector<std::uint32_t>& crcs) {
 void ClientCopies::take_back(std::uint64_t patience_ms) {
   for (auto& [id, copy] : copies_) {
     if (engine_.now_ms - copy.asked_ms <= patience_ms) return;
+    if (copy.jobs.empty()) continue;
     copy_here(copy.jobs);
+    if (ClientState* c = engine_.client(copy.client))
+      give_up_on(*c, "it has not reported one for " + std::to_string(patience_ms) + " ms");
   }
 }
 

@@ -8,7 +8,8 @@
 // Whatever goes wrong, the job goes to the Copier at once: the client reports an error or nonsense,
 // its connection is lost, it does not answer for too long, there is no room for its pool, or it has
 // enough to do. The place that it was told stays its own until it reports after all, says that it
-// has nothing in flight there, or its session ends.
+// has nothing in flight there, or its session ends. A client that lets a copy lie for too long, or
+// fails several times in a row, is not asked again until it offers again.
 // Threading: the engine's thread. Jobs' done() runs from done().
 #pragma once
 
@@ -63,6 +64,7 @@ class ClientCopies {
   void wait_for_block(ClientKey key, const Status& miss, std::vector<CopyJob> jobs);
   Result<std::vector<std::uint32_t>> checksums(const CopyJob& job, std::uint64_t count) const;
   void copy_here(std::vector<CopyJob>& jobs);
+  void give_up_on(ClientState& c, const std::string& why);
   static bool agree(const CopyOrder& order, std::vector<std::uint32_t>& crcs);
   void finish(Copy& copy, const std::vector<std::uint32_t>& crcs);
 

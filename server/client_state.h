@@ -36,8 +36,9 @@ struct ClientState {
   std::map<ReadId, Quarantine::Ticket> reads;
   std::unordered_set<std::shared_ptr<Op>> ops;
 
-  bool copies_offered = false;
-  std::set<CopyId> copies;  // told and not ended
+  bool copies_offered = false;  // and asked for: see ClientCopies::give_up_on()
+  unsigned copies_failed = 0;   // in a row
+  std::set<CopyId> copies;      // told and not ended
 
   std::array<PoolSlot, kMaxPools> pools;
   std::uint64_t next_pool_size = 16;  // chunks; doubles with use

@@ -43,6 +43,15 @@ Result<bool> data_made_it(Device& store, const std::vector<ExceptionAdded>& copi
   return true;
 }
 
+// Where this record puts data, or lets a client put it.
+std::optional<StoreRun> data_place(const Record& record) {
+  if (const auto* added = std::get_if<ExceptionAdded>(&record))
+    return StoreRun{added->store, added->crcs.size()};
+  const auto* pool = std::get_if<ClientPool>(&record);
+  if (pool && pool->run.count > 0) return pool->run;
+  return std::nullopt;
+}
+
 // Would anything be missing without this commit?
 bool is_needed(const ScannedCommit& commit, const std::vector<Record>& records) {
   return commit.checkpoint_complete ||
@@ -113,10 +122,10 @@ Status Recovery::survey_commit(const ScannedCommit& commit) {
   last_epoch_ = commit.epoch;
   last_copies_.clear();
   for (const auto& record : records) {
+    if (const auto place = data_place(record))
+      data_places_.emplace_back(commit.position.sequence, *place);
     const auto* added = std::get_if<ExceptionAdded>(&record);
-    if (!added) continue;
-    if (!complete) last_copies_.push_back(*added);
-    exceptions_.emplace_back(commit.position.sequence, StoreRun{added->store, added->crcs.size()});
+    if (added && !complete) last_copies_.push_back(*added);
   }
   if (complete) checkpoint_ = std::move(complete);
   out_.head = {(commit.position.block + commit.blocks) % out_.on_disk.journal_blocks,
@@ -230,7 +239,7 @@ Status Recovery::load(std::size_t cache_bytes, std::vector<TableFault>* faults) 
 
 Status Recovery::replay(const Refused& refused) {
   // Blocks for the tree must not be taken from where a later record puts data.
-  for (const auto& [sequence, run] : exceptions_)
+  for (const auto& [sequence, run] : data_places_)
     if (in_play(sequence)) out_.state->data().hold(run);
   return scan_behind(base_, [&](const ScannedCommit& commit) {
     return in_play(commit.position.sequence) ? replay_commit(commit, refused) : Status();
@@ -244,8 +253,7 @@ Status Recovery::replay_commit(const ScannedCommit& commit, const Refused& refus
     Status applied = apply(commit.position.sequence, std::span(records).subspan(i));
     if (!applied.ok() && refused) applied = refused(commit.position.sequence, record, applied);
     CSNAP_TRY(applied);
-    if (const auto* added = std::get_if<ExceptionAdded>(&record))
-      out_.state->data().unhold({added->store, added->crcs.size()});
+    if (const auto place = data_place(record)) out_.state->data().unhold(*place);
     ++out_.records;
   }
   ++out_.commits;

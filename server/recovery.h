@@ -113,7 +113,8 @@ class Recovery {
   JournalPosition needed_before_last_;
   std::vector<ExceptionAdded> last_copies_;  // its data may not have made it
   std::optional<Superblock> checkpoint_;     // the newest that is whole in the journal
-  std::vector<std::pair<Sequence, StoreRun>> exceptions_;  // that any commit adds
+  // Places that any commit gives to data: exceptions, and pools that clients may be writing to.
+  std::vector<std::pair<Sequence, StoreRun>> data_places_;
 };
 
 }  // namespace csnap

@@ -7,6 +7,7 @@ namespace csnap {
 namespace {
 
 constexpr std::size_t kMaxReason = 512;  // bytes
+constexpr int kMaxListed = 1024;
 
 }  // namespace
 
@@ -26,6 +27,9 @@ void Service::Impl::on_offer_copies(Channel& c, Session& s, const Frame& f) {
   if (s.uploading)
     return refuse(c, f.header.request_id,
                   Status(Code::invalid, "OFFER_COPIES must wait until UPLOAD_DONE is answered"));
+  if (m->under_way().size() > kMaxListed)
+    return refuse(c, f.header.request_id,
+                  Status(Code::invalid, "more copies under way than a session is asked for"));
   if (draining) return;
   const std::vector<CopyId> under_way(m->under_way().begin(), m->under_way().end());
   engine->offer_copies(s.key, under_way);

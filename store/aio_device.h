@@ -37,6 +37,7 @@ class AioDevice : public Device {
   std::uint64_t size() const override;
   std::uint32_t alignment() const override;
   bool read_only() const override;
+  bool direct() const override;
   void submit(IoRequest request) override;
   void kick() override;
   std::size_t poll() override;
@@ -46,9 +47,6 @@ class AioDevice : public Device {
   Result<std::unique_ptr<Device>> share() override;
   // pread(), pwrite(), fdatasync().
   Status transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> data) override;
-
-  // Does data bypass the page cache?
-  bool direct() const;
 
  private:
   class Impl;

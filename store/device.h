@@ -44,6 +44,8 @@ class Device {
   virtual std::uint64_t size() const = 0;       // bytes
   virtual std::uint32_t alignment() const = 0;  // bytes, 512 or 4096
   virtual bool read_only() const = 0;
+  // Does no page cache of this host come between?
+  virtual bool direct() const { return true; }
 
   // Queues the request; may leave it unsent until kick(), poll() or wait().
   virtual void submit(IoRequest request) = 0;
