@@ -169,6 +169,36 @@ TEST_CASE("A client that does not report a copy is waited for only so long") {
   REQUIRE(rig.by_server() == 4);
 }
 
+TEST_CASE("A client that let a copy lie is not asked again, before it offers again") {
+  CopyRig rig;
+  rig.ask_for_copy({Chunk(10), 1});
+  rig.turns(10'200);
+  rig.wait_for_answer();
+  const std::size_t asked = rig.copies.size();
+  REQUIRE(rig.write_origin_now({Chunk(20), 1}, 3).ok());
+  CHECK(rig.copies.size() == asked);
+  rig.engine().offer_copies(rig.client(kOrigin), {});
+  rig.ask_for_copy({Chunk(30), 1});
+  CHECK(rig.copies.size() == asked + 1);
+  rig.report(rig.make_copy(rig.copies.back().second));
+  rig.until_idle();
+}
+
+TEST_CASE("A client that cannot copy is soon not asked any more") {
+  CopyRig rig;
+  std::size_t asked = 0;
+  for (std::uint64_t c = 0; c < 40; ++c) {
+    bool answered = false;
+    rig.write_origin({Chunk(2 * c), 1}, 3, [&](const Status& s) { answered = s.ok(); });
+    rig.until([&] { return answered || rig.copies.size() > asked; });
+    if (rig.copies.size() > asked) rig.report(Status(Code::io_error, "no store here"));
+    asked = rig.copies.size();
+    rig.until([&] { return answered; });
+  }
+  CHECK(asked > 0);
+  CHECK(asked < 20);
+}
+
 TEST_CASE("A report with a wrong number of checksums is nonsense, and the server copies") {
   CopyRig rig;
   rig.ask_for_copy({Chunk(10), 4});
