@@ -146,7 +146,7 @@ MUTATIONS = [
              "an origin write that waited for a barrier does not see the new snapshot",
              "        generation_ = engine_.generation;\n        rewind();",
              "        generation_ = engine_.generation;"),
-    Mutation("unique_map_kept", "client/mapper.cc",
+    Mutation("unique_map_kept", "client/mapper_pushes.cc",
              "a client keeps what it knows to be unique over a barrier",
              "return start_drain(true, false);", "return start_drain(false, false);"),
     Mutation("lease_not_checked", "client/mapper.cc",
