@@ -270,6 +270,10 @@ TEST_CASE("What lies ahead of a read is told as far as it may be remembered, and
   CHECK(ahead_of(Chunk(2), 100) == 0);
   CHECK(ahead_of(Chunk(5), 0) == 0);
   CHECK(ahead_of(Chunk(9), 100) == 0);
+  // A place that two snapshots share may not be remembered.
+  REQUIRE(rig.create("t").ok());
+  REQUIRE(rig.write_origin_now({Chunk(20), 1}, 2).ok());
+  CHECK(ahead_of(Chunk(19), 100) == 0);
 }
 
 TEST_CASE("A chunk freed by a deletion is not used while a read that began before goes on") {
