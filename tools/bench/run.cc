@@ -169,11 +169,13 @@ class Bench {
   }
 
   Status pass(double seconds) {
-    bool elapsed = false;
+    // The timer's handler may run after this function: cancelled, or because its time came at the
+    // end.
+    const auto elapsed = std::make_shared<bool>(false);
     timer_.expires_after(
         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)));
-    timer_.async_wait([&](boost::system::error_code cancelled) { elapsed = !cancelled; });
-    const Status status = until([&] { return elapsed || over(); });
+    timer_.async_wait([elapsed](boost::system::error_code cancelled) { *elapsed = !cancelled; });
+    const Status status = until([&] { return *elapsed || over(); });
     timer_.cancel();
     return status;
   }
