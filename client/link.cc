@@ -13,7 +13,7 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr auto kConnectPatience = std::chrono::seconds(3);
+constexpr auto kLinkPatience = std::chrono::seconds(3);
 
 Status cannot_connect(const Address& address, const std::string& cause) {
   return Status(Code::unavailable, "cannot connect to " + address.to_string() + ": " + cause);
@@ -26,7 +26,7 @@ Link::Link(asio::io_context& io, Events events)
 
 void Link::open(const Address& address) {
   address_ = address;
-  patience_.expires_after(kConnectPatience);
+  patience_.expires_after(kLinkPatience);
   patience_.async_wait([self = shared_from_this()](error_code error) {
     if (!error) self->fail(cannot_connect(self->address_, "no answer"));
   });

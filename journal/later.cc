@@ -9,7 +9,7 @@
 namespace csnap {
 namespace {
 
-constexpr std::uint64_t kReadBlocks = 256;  // 1 MiB
+constexpr std::uint64_t kPieceBlocks = 256;  // 1 MiB
 
 }  // namespace
 
@@ -19,9 +19,9 @@ Result<std::optional<LaterCommit>> find_later_commit(Device& device, JournalLayo
   using Found = std::optional<LaterCommit>;
   std::uint64_t left = (tail.block + layout.blocks - head.block) % layout.blocks;
   if (left == 0) left = layout.blocks;
-  AlignedBuffer buffer(std::min(left, kReadBlocks) * kBlockSize);
+  AlignedBuffer buffer(std::min(left, kPieceBlocks) * kBlockSize);
   for (std::uint64_t at = head.block; left > 0;) {
-    const std::uint64_t count = std::min({left, kReadBlocks, layout.blocks - at});
+    const std::uint64_t count = std::min({left, kPieceBlocks, layout.blocks - at});
     const auto piece = buffer.span().first(count * kBlockSize);
     Status read = read_sync(device, (layout.base + at).value * kBlockSize, piece);
     for (std::uint64_t i = 0; i < count; ++i) {

@@ -125,9 +125,9 @@ std::vector<ClientInfo> Engine::clients() const {
 
 namespace {
 
-class Dump : public Op {
+class DumpPage : public Op {
  public:
-  Dump(Engine::Impl& engine, Chunk from, std::size_t limit,
+  DumpPage(Engine::Impl& engine, Chunk from, std::size_t limit,
        std::function<void(Result<Engine::DumpPage>)> done)
       : Op(engine), limit_(limit), done_(std::move(done)) {
     page_.next = from;
@@ -173,7 +173,7 @@ class Dump : public Op {
 
 void start_dump(Engine::Impl& engine, Chunk from, std::size_t limit,
                 std::function<void(Result<Engine::DumpPage>)> done) {
-  const auto op = std::make_shared<Dump>(engine, from, limit, std::move(done));
+  const auto op = std::make_shared<DumpPage>(engine, from, limit, std::move(done));
   engine.admin_ops.insert(op);
   op->run();
 }

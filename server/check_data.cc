@@ -10,7 +10,7 @@
 namespace csnap {
 namespace {
 
-constexpr std::size_t kPieces = 8;  // in flight
+constexpr std::size_t kDataPieces = 8;  // in flight
 constexpr std::uint64_t kPieceBytes = 1u << 20;
 
 // Reads chunks in the order in which they come, neighbours together, and compares them.
@@ -20,7 +20,7 @@ class DataReader {
       : device_(device),
         shift_(chunk_shift),
         per_piece_(std::max<std::uint64_t>(1, kPieceBytes >> chunk_shift)),
-        pieces_(kPieces) {
+        pieces_(kDataPieces) {
     for (Piece& piece : pieces_) idle_.push_back(&piece);
   }
 
@@ -40,7 +40,7 @@ class DataReader {
   }
   void finish() {
     if (filling_) send();
-    while (idle_.size() < kPieces) device_.wait();
+    while (idle_.size() < kDataPieces) device_.wait();
   }
 
   std::uint64_t compared = 0;

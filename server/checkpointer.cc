@@ -9,7 +9,7 @@
 namespace csnap {
 namespace {
 
-constexpr int kAttempts = 3;
+constexpr int kCheckpointAttempts = 3;
 constexpr std::uint64_t kHomesInFlight = 8;
 constexpr std::uint64_t kBlocksPerHomeWrite = 64;  // 256 KiB
 
@@ -109,7 +109,7 @@ void Checkpointer::home_written(Status status, std::uint64_t first, std::uint64_
 }
 
 bool Checkpointer::retry(const Status& status) {
-  if (++attempts_ < kAttempts) return true;
+  if (++attempts_ < kCheckpointAttempts) return true;
   fail_(status.with_context("checkpoint"));
   return false;
 }

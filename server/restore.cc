@@ -22,7 +22,7 @@ namespace {
 constexpr std::uint64_t kSequenceLeap = 1ULL << 40;
 // Blocks of bitmap or checksum table that one edit makes: fewer than OfflineStore allows.
 constexpr std::uint64_t kGrowth = 16;
-constexpr std::uint64_t kProgressEvery = 4096;  // lines
+constexpr std::uint64_t kLinesPerReport = 4096;  // lines
 
 // Guesses, from below, how many blocks the tree will have.
 class TreeSize {
@@ -112,7 +112,7 @@ class Restore {
 
  private:
   void tell(const char* what, std::uint64_t done, std::uint64_t total) {
-    if (options_.progress && done % kProgressEvery == 0) options_.progress(what, done, total);
+    if (options_.progress && done % kLinesPerReport == 0) options_.progress(what, done, total);
   }
 
   Status check_devices() {

@@ -6,7 +6,7 @@
 namespace csnap {
 namespace {
 
-constexpr std::size_t kMaxReason = 512;  // bytes
+constexpr std::size_t kMaxCopyReason = 512;  // bytes
 constexpr int kMaxListed = 1024;
 
 }  // namespace
@@ -54,7 +54,7 @@ void Service::Impl::on_copy_done(Channel& c, Session& s, const Frame& f) {
   if (m == nullptr) return;
   Result<std::vector<std::uint32_t>> crcs =
       m->error().empty() ? Result(std::vector<std::uint32_t>(m->crcs().begin(), m->crcs().end()))
-                         : Status(Code::io_error, clean_utf8(m->error(), kMaxReason));
+                         : Status(Code::io_error, clean_utf8(m->error(), kMaxCopyReason));
   const Status taken = engine->copied(s.key, m->copy_id(), std::move(crcs));
   if (!taken.ok()) refuse(c, f.header.request_id, taken);
 }
