@@ -128,7 +128,7 @@ namespace {
 class DumpPage : public Op {
  public:
   DumpPage(Engine::Impl& engine, Chunk from, std::size_t limit,
-       std::function<void(Result<Engine::DumpPage>)> done)
+           std::function<void(Result<Engine::DumpPage>)> done)
       : Op(engine), limit_(limit), done_(std::move(done)) {
     page_.next = from;
   }
