@@ -14,8 +14,10 @@ namespace csnap {
 namespace {
 
 Result<std::vector<Record>> records_of(const ScannedCommit& commit) {
+  constexpr std::size_t kUsualBytes = 32;
   std::vector<Record> records;
   std::span<const std::byte> bytes = commit.records;
+  records.reserve(bytes.size() / kUsualBytes + 1);
   while (!bytes.empty()) {
     CSNAP_ASSIGN(Record record, decode_record(bytes));
     records.push_back(std::move(record));
@@ -23,11 +25,12 @@ Result<std::vector<Record>> records_of(const ScannedCommit& commit) {
   return records;
 }
 
-Result<bool> data_made_it(Device& store, const std::vector<ExceptionAdded>& copies,
-                          unsigned chunk_shift) {
+Result<bool> data_made_it(Device& store, const std::vector<Record>& records, unsigned chunk_shift) {
   const std::uint64_t chunk = 1ULL << chunk_shift;
   AlignedBuffer buffer;
-  for (const auto& added : copies) {
+  for (const auto& record : records) {
+    if (!std::holds_alternative<ExceptionAdded>(record)) continue;
+    const auto& added = std::get<ExceptionAdded>(record);
     const std::uint64_t per_read = std::max<std::uint64_t>(1, (1u << 20) >> chunk_shift);
     for (std::uint64_t at = 0; at < added.crcs.size(); at += per_read) {
       const std::uint64_t count = std::min<std::uint64_t>(per_read, added.crcs.size() - at);
@@ -111,7 +114,7 @@ Status Recovery::scan(JournalPosition from,
 }
 
 Status Recovery::survey_commit(const ScannedCommit& commit) {
-  CSNAP_ASSIGN(const std::vector<Record> records, records_of(commit));
+  CSNAP_ASSIGN(std::vector<Record> records, records_of(commit));
   std::optional<Superblock> complete;
   if (commit.checkpoint_complete)
     for (const auto& image : commit.images)
@@ -120,18 +123,18 @@ Status Recovery::survey_commit(const ScannedCommit& commit) {
       }
   commits_.push_back(commit.position);
   last_epoch_ = commit.epoch;
-  last_copies_.clear();
-  for (const auto& record : records) {
+  for (const auto& record : records)
     if (const auto place = data_place(record))
       data_places_.emplace_back(commit.position.sequence, *place);
-    const auto* added = std::get_if<ExceptionAdded>(&record);
-    if (added && !complete) last_copies_.push_back(*added);
-  }
-  if (complete) checkpoint_ = std::move(complete);
   out_.head = {(commit.position.block + commit.blocks) % out_.on_disk.journal_blocks,
                commit.position.sequence + 1};
   needed_before_last_ = needed_;
   if (is_needed(commit, records)) needed_ = out_.head;
+  last_records_.clear();
+  if (complete)
+    checkpoint_ = std::move(complete);
+  else
+    last_records_ = std::move(records);
   return {};
 }
 
@@ -169,7 +172,7 @@ Status Recovery::find_damage(const Status& scanned) {
 // a checkpoint whole brings none (see Committer): its homes may have been written, and there would
 // be no way back.
 Status Recovery::judge_last() {
-  const auto whole = data_made_it(*store_, last_copies_, out_.on_disk.chunk_shift);
+  const auto whole = data_made_it(*store_, last_records_, out_.on_disk.chunk_shift);
   if (!whole.ok()) {
     data_unread_ = whole.status();
     return {};
@@ -250,6 +253,7 @@ Status Recovery::replay_commit(const ScannedCommit& commit, const Refused& refus
   CSNAP_ASSIGN(const std::vector<Record> records, records_of(commit));
   for (std::size_t i = 0; i < records.size(); ++i) {
     const Record& record = records[i];
+    if (i % ExceptionTree::kWarmAtOnce == 0) out_.state->warm(std::span(records).subspan(i));
     Status applied = apply(commit.position.sequence, std::span(records).subspan(i));
     if (!applied.ok() && refused) applied = refused(commit.position.sequence, record, applied);
     CSNAP_TRY(applied);
@@ -266,19 +270,16 @@ Status Recovery::replay_commit(const ScannedCommit& commit, const Refused& refus
 void Recovery::fetch_ahead(std::span<const Record> records) {
   BlockCache& cache = out_.state->cache();
   records = records.first(std::min(records.size(), cache.capacity() / 4));
-  for (bool failed = false; !failed;) {
+  for (bool all = true; all;) {
     std::set<BlockAddress> missing;
-    for (const auto& record : records)
-      if (const Status s = out_.state->validate(record); s.code() == Code::need_block)
-        missing.insert(BlockAddress(s.detail()));
+    for (const auto& record : records) {
+      Status s = out_.state->validate(record);
+      const auto* added = std::get_if<ExceptionAdded>(&record);
+      if (s.ok() && added) s = out_.state->checksums().prepare({added->store, added->crcs.size()});
+      if (s.code() == Code::need_block) missing.insert(BlockAddress(s.detail()));
+    }
     if (missing.empty()) return;
-    std::size_t left = missing.size();
-    for (const BlockAddress address : missing)
-      cache.fetch(address, [&](const Status& status) {
-        failed |= !status.ok();
-        --left;
-      });
-    while (left > 0) metadata_->wait();
+    all = cache.fetch_all(std::vector(missing.begin(), missing.end()));
   }
 }
 

@@ -111,8 +111,8 @@ class Recovery {
   std::vector<JournalPosition> commits_;  // the whole ones
   JournalPosition needed_;                // where the next goes that is written in its place
   JournalPosition needed_before_last_;
-  std::vector<ExceptionAdded> last_copies_;  // its data may not have made it
-  std::optional<Superblock> checkpoint_;     // the newest that is whole in the journal
+  std::vector<Record> last_records_;      // whose data may not have made it
+  std::optional<Superblock> checkpoint_;  // the newest that is whole in the journal
   // Places that any commit gives to data: exceptions, and pools that clients may be writing to.
   std::vector<std::pair<Sequence, StoreRun>> data_places_;
 };

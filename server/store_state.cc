@@ -58,12 +58,18 @@ Status StoreState::apply(const Record& record, std::vector<StoreRun>& freed) {
   return std::visit([&](const auto& r) { return apply_one(r, freed); }, record);
 }
 
-Status StoreState::prepare(const std::vector<Record>& records) {
-  std::vector<ChunkRun> added_runs;
-  for (const auto& record : records)
+void StoreState::warm(std::span<const Record> records) const {
+  std::vector<ChunkRun> runs;
+  for (const auto& record : records) {
     if (const auto* added = std::get_if<ExceptionAdded>(&record))
-      added_runs.push_back({added->chunk, added->crcs.size()});
-  tree_.warm(added_runs);
+      runs.push_back({added->chunk, added->crcs.size()});
+    if (runs.size() == ExceptionTree::kWarmAtOnce) break;
+  }
+  tree_.warm(runs);
+}
+
+Status StoreState::prepare(const std::vector<Record>& records) {
+  warm(records);
   for (const auto& record : records) {
     if (const auto* added = std::get_if<ExceptionAdded>(&record))
       CSNAP_TRY(prepare_exception(*added));

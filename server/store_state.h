@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "btree/tree.h"
@@ -43,6 +44,8 @@ class StoreState {
   // apply() follows before anything is trimmed: need_block, no_space, or a block that cannot be
   // read.
   Status prepare(const std::vector<Record>& records);
+  // Asks the processor for what the first of these records are about, as ExceptionTree::warm().
+  void warm(std::span<const Record> records) const;
   // Does what the record says. freed gets the store runs that nobody uses any more; they stay held
   // until the caller unholds them. no_space only when the tree cannot grow; then nothing changed.
   Status apply(const Record& record, std::vector<StoreRun>& freed);

@@ -129,6 +129,18 @@ Status BlockCache::fetch_sync(BlockAddress address) {
   return result;
 }
 
+bool BlockCache::fetch_all(std::span<const BlockAddress> addresses) {
+  std::size_t left = addresses.size();
+  bool all = true;
+  for (const BlockAddress address : addresses)
+    fetch(address, [&](const Status& status) {
+      all &= status.ok();
+      --left;
+    });
+  while (left > 0) impl_->device.wait();
+  return all;
+}
+
 void BlockCache::trim() {
   // Twice round at most: once to take the marks of use away, once to find what may go.
   std::size_t steps = 2 * impl_->clean.size;

@@ -72,6 +72,9 @@ class BlockCache {
   void fetch(BlockAddress address, std::function<void(Status)> done);
   // As fetch(), blocking.
   Status fetch_sync(BlockAddress address);
+  // Reads these at once, blocking. What cannot be read is told to who asks for it; false if there
+  // is any.
+  bool fetch_all(std::span<const BlockAddress> addresses);
   // Gives up clean blocks, least recently used first, until the cache fits its capacity.
   void trim();
 

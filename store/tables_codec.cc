@@ -131,6 +131,9 @@ template <class Disk, class Add>
 Status decode_area(BlockCache& cache, BlockKind kind, BlockAddress start, std::uint64_t blocks,
                    const Superblock& superblock, std::vector<TableFault>* faults, Add add) {
   constexpr std::size_t kPerBlock = kBlockPayload / sizeof(Disk);
+  std::vector<BlockAddress> addresses;
+  for (std::uint64_t b = 0; b < blocks; ++b) addresses.push_back(start + b);
+  cache.fetch_all(addresses);
   bool ended = false;
   for (std::uint64_t b = 0; b < blocks; ++b) {
     Status status = cache.fetch_sync(start + b);
