@@ -71,11 +71,13 @@ _csnap_check() {
   local cur prev
   _csnap_previous
   case $prev in
-    --metadata | --to) _csnap_paths ;;
+    --metadata | --to | --bad-sectors) _csnap_paths ;;
+    --range) ;;
+    --block-size) _csnap_words "512 1024 4096" ;;
     *)
       if [[ $cur == -* ]]; then
-        _csnap_words "--repair --to --force --yes --data --metadata --json --progress --version
-          --help"
+        _csnap_words "--repair --to --force --yes --data --metadata --rmap --range --bad-sectors
+          --block-size --json --progress --version --help"
       else
         _csnap_paths
       fi
@@ -105,22 +107,28 @@ _csnap_admin() {
   _csnap_previous
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      create | delete | rename | list | status | locks | dump | check) command=${COMP_WORDS[i]} ;;
+      create | delete | rename | list | status | locks | dump | check | rmap | handle | resolve) command=${COMP_WORDS[i]} ;;
     esac
   done
   if [[ $prev == --server ]]; then
     _csnap_address
+  elif [[ $prev == --bad-sectors ]]; then
+    _csnap_paths
+  elif [[ $prev == --block-size ]]; then
+    _csnap_words "512 1024 4096"
   elif [[ $cur == -* ]]; then
     if [[ $command == delete ]]; then
       _csnap_words "--force --server --json --help"
     elif [[ $command == check ]]; then
       _csnap_words "--data --progress --server --json --help"
+    elif [[ $command == rmap ]]; then
+      _csnap_words "--bad-sectors --block-size --server --json --help"
     else
       _csnap_words "--server --json --version --help"
     fi
   elif [[ -z $command ]]; then
-    _csnap_words "create delete rename list status locks dump check"
-  elif [[ $command == delete || ($command == rename && $prev == rename) ]]; then
+    _csnap_words "create delete rename list status locks dump check rmap handle resolve"
+  elif [[ $command == delete || $command == handle || ($command == rename && $prev == rename) ]]; then
     _csnap_snapshots
   fi
 }
