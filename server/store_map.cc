@@ -43,7 +43,8 @@ Result<StoreMap> StoreMap::open(Device& store, Device* metadata, bool has_data) 
 void StoreMap::scan(TreeVisitor& visitor) {
   StoreState& state = *recovered_.state;
   BlockReader reader(*metadata_, state.cache(), superblock().uuid);
-  TreeScan(reader, superblock(), ~ShareMask{0}, visitor).run();
+  const SnapshotTable& table = std::as_const(state).snapshots();
+  TreeScan(reader, superblock(), table.active() | table.deleting(), visitor).run();
 }
 
 Result<StoreUse> StoreMap::use_of(StoreChunk chunk) {

@@ -203,7 +203,7 @@ TEST_CASE("A range of store chunks is BEGIN..END or one number") {
 TEST_CASE("A handle survives being written down") {
   const VolumeHandle handle{Uuid::from_random(1, 2), 77};
   CHECK(*parse_handle(to_string(handle)) == handle);
-  for (const std::string wrong :
+  for (const std::string& wrong :
        {std::string("monday"), handle.store.to_string(), handle.store.to_string() + ":",
         to_string(handle) + "x", "x" + to_string(handle), handle.store.to_string() + ":-1"})
     CHECK(parse_handle(wrong).status().code() == Code::invalid);

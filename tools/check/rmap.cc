@@ -29,7 +29,7 @@ class StoreSource : public RmapSource, private TreeVisitor {
 
  private:
   void leaf(const TreeRef& ref, LeafView leaf) override {
-    tell(ref, 0);
+    tell(ref, 0, leaf.mask_union());
     for (unsigned i = 0; i < leaf.entries(); ++i) {
       const LeafEntry entry = leaf.entry(i);
       if (is_lost(entry.store)) continue;
@@ -37,17 +37,17 @@ class StoreSource : public RmapSource, private TreeVisitor {
           {entry.store.value * per_chunk_, entry.length, StoreUse::data, entry.chunk, entry.mask});
     }
   }
-  void node(const TreeRef& ref, unsigned level) override { tell(ref, level); }
+  void node(const TreeRef& ref, unsigned level) override { tell(ref, level, ref.mask); }
   void bad(const TreeRef& ref, unsigned level, const std::string& what) override {
-    tell(ref, level);
+    tell(ref, level, ref.mask);
     damage_.push_back("tree block " + std::to_string(ref.block.value) + ": " + what);
   }
   void wrong_mask(const TreeRef&, unsigned, ShareMask) override {}
 
-  void tell(const TreeRef& ref, unsigned level) {
+  void tell(const TreeRef& ref, unsigned level, ShareMask mask) {
     if (map_.superblock().separate_metadata) return;
     (*visit_)({ref.block.value, ref.keys.count,
-               level == 0 ? StoreUse::tree_leaf : StoreUse::tree_node, ref.keys.start, ref.mask});
+               level == 0 ? StoreUse::tree_leaf : StoreUse::tree_node, ref.keys.start, mask});
   }
 
   StoreMap& map_;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for csnapd, csnap-mkstore, csnap-check, csnap-dump, csnap-restore, csnap-admin,
-# csnap-nbd and csnap-bench. Source it, or put it in /usr/share/bash-completion/completions/ under each program's
+# csnap-nbd, csnap-fuse and csnap-bench. Source it, or put it in /usr/share/bash-completion/completions/ under each program's
 # name.
 
 # The words of $1 that fit what is being typed.
@@ -177,6 +177,24 @@ _csnap_nbd() {
   esac
 }
 
+_csnap_fuse() {
+  local cur prev
+  _csnap_previous
+  case $prev in
+    --server) _csnap_address ;;
+    --origin | --store) _csnap_paths ;;
+    --threads) _csnap_words "4 16 64" ;;
+    *)
+      if [[ $cur == -* ]]; then
+        _csnap_words "--server --read-only --allow-other --origin --store --threads --verbose --version
+          --help"
+      else
+        _csnap_paths
+      fi
+      ;;
+  esac
+}
+
 _csnap_bench() {
   local cur prev
   _csnap_previous
@@ -201,4 +219,5 @@ complete -F _csnap_admin csnap-admin
 complete -F _csnap_dump csnap-dump
 complete -F _csnap_restore csnap-restore
 complete -F _csnap_nbd csnap-nbd
+complete -F _csnap_fuse csnap-fuse
 complete -F _csnap_bench csnap-bench
