@@ -56,9 +56,12 @@ Result<Admin::TreePage> Admin::dump_tree(std::uint64_t from) {
     return Status(Code::corrupt, "the server's answer about its tree contradicts itself");
   TreePage page;
   page.entries.reserve(static_cast<std::size_t>(entries));
+  const auto* starts = reply.starts().data();
+  const auto* counts = reply.counts().data();
+  const auto* store_chunks = reply.store_chunks().data();
+  const auto* masks = reply.masks().data();
   for (int i = 0; i < entries; ++i)
-    page.entries.push_back(
-        {reply.starts(i), reply.counts(i), reply.store_chunks(i), reply.masks(i)});
+    page.entries.push_back({starts[i], counts[i], store_chunks[i], masks[i]});
   for (const auto& b : reply.blocks())
     page.blocks.push_back({b.block(), b.level(), b.start(), b.count(), b.mask()});
   page.next = reply.next();

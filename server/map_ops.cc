@@ -49,6 +49,7 @@ class TreeDump : public PageOp<Engine::TreePage> {
            std::function<void(Result<Engine::TreePage>)> done)
       : PageOp(engine, limit, std::move(done)) {
     page_.next = from;
+    page_.entries.reserve(limit + kMaxLeafEntries);
   }
 
  protected:

@@ -128,11 +128,20 @@ wire::MapSpaceReply::Use use_to_proto(StoreUse use) {
 }
 
 void fill(const Engine::TreePage& page, wire::DumpTreeReply& out) {
+  const auto entries = static_cast<int>(page.entries.size());
+  out.mutable_starts()->Resize(entries, 0);
+  out.mutable_counts()->Resize(entries, 0);
+  out.mutable_store_chunks()->Resize(entries, 0);
+  out.mutable_masks()->Resize(entries, 0);
+  auto* start = out.mutable_starts()->mutable_data();
+  auto* count = out.mutable_counts()->mutable_data();
+  auto* store_chunk = out.mutable_store_chunks()->mutable_data();
+  auto* mask = out.mutable_masks()->mutable_data();
   for (const LeafEntry& entry : page.entries) {
-    out.add_starts(entry.chunk.value);
-    out.add_counts(entry.length);
-    out.add_store_chunks(entry.store.value);
-    out.add_masks(entry.mask);
+    *start++ = entry.chunk.value;
+    *count++ = entry.length;
+    *store_chunk++ = entry.store.value;
+    *mask++ = entry.mask;
   }
   for (const Engine::TreeBlock& block : page.blocks) {
     auto* b = out.add_blocks();

@@ -213,6 +213,7 @@ TEST_CASE("The fixed areas of a store cover all that lies before its chunks") {
   for (const std::uint64_t metadata : {0, 64 << 20}) {
     for (const unsigned shift : {12, 16}) {
       LayoutRequest request;
+      request.uuid = Uuid::from_random(1, 1);
       request.origin_size = 1 << 30;
       request.store_size = 256 << 20;
       request.metadata_size = metadata;

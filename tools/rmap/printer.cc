@@ -2,7 +2,7 @@
 #include "tools/rmap/printer.h"
 
 #include <boost/json.hpp>
-#include <charconv>
+#include <string_view>
 
 namespace csnap {
 namespace {
@@ -11,7 +11,7 @@ namespace json = boost::json;
 
 constexpr std::size_t kWriteAtOnce = 1u << 20;
 constexpr std::size_t kMostNames = 1u << 16;  // that are kept made
-constexpr unsigned kChunkWidth = 12, kCountWidth = 8, kUseWidth = 10;
+constexpr unsigned kChunkWidth = 12, kCountWidth = 8;
 
 std::string between(const char* what, std::uint64_t from, std::uint64_t to) {
   if (to - from == 1) return std::string(what) + " " + std::to_string(from);
@@ -20,12 +20,17 @@ std::string between(const char* what, std::uint64_t from, std::uint64_t to) {
 
 }  // namespace
 
+// Right-aligned.
 void RmapPrinter::number(std::uint64_t n, unsigned width) {
-  char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, n).ptr;
-  const auto length = static_cast<std::size_t>(end - digits);
-  if (length < width) text_.append(width - length, ' ');
-  text_.append(digits, length);
+  char digits[32];
+  char* const end = digits + sizeof digits;
+  char* first = end;
+  do {
+    *--first = static_cast<char>('0' + n % 10);
+    n /= 10;
+  } while (n != 0);
+  while (static_cast<unsigned>(end - first) < width) *--first = ' ';
+  text_.append(first, static_cast<std::size_t>(end - first));
 }
 
 const std::string& RmapPrinter::names(ShareMask mask) {
@@ -104,14 +109,13 @@ Status RmapPrinter::line(const RmapLine& line) {
   } else {
     number(line.store.start.value, kChunkWidth);
     number(line.store.count, kCountWidth + 2);
-    text_ += "  ";
     if (data) {
-      text_.append("data      ", kUseWidth);
+      text_ += std::string_view("  data      ");
       number(line.chunk.value, kChunkWidth + 2);
-      text_ += "  ";
+      text_ += std::string_view("  ");
       text_ += names(line.mask);
     } else {
-      text_ += use_names(line.uses);
+      text_ += "  " + use_names(line.uses);
     }
     text_ += '\n';
   }

@@ -2,6 +2,7 @@
 #include "tools/rmap/reverse_map.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace csnap {
@@ -31,6 +32,30 @@ StoreUses uses_of(const Gathered& g) {
   return StoreUses{1} << (g.place & ((1u << kUseBits) - 1));
 }
 
+// By block, those of one block in the order in which they are. In as many passes as the blocks have
+// digits, whatever order they come in; takes as much memory again.
+void sort_by_block(std::vector<Gathered>& entries) {
+  constexpr unsigned kDigitBits = 11;
+  const auto before = [](const Gathered& a, const Gathered& b) {
+    return block_of(a) < block_of(b);
+  };
+  if (std::is_sorted(entries.begin(), entries.end(), before)) return;
+  const auto [first, last] = std::minmax_element(entries.begin(), entries.end(), before);
+  const std::uint64_t least = block_of(*first), span = block_of(*last) - least;
+  std::vector<Gathered> other(entries.size());
+  std::vector<std::size_t> place(std::size_t{1} << kDigitBits);
+  for (unsigned shift = 0; shift < 64 && span >> shift != 0; shift += kDigitBits) {
+    const auto digit = [&](const Gathered& g) {
+      return (block_of(g) - least) >> shift & (place.size() - 1);
+    };
+    std::fill(place.begin(), place.end(), 0);
+    for (const Gathered& g : entries) ++place[digit(g)];
+    std::exclusive_scan(place.begin(), place.end(), place.begin(), std::size_t{0});
+    for (const Gathered& g : entries) other[place[digit(g)]++] = g;
+    entries.swap(other);
+  }
+}
+
 // The entries of the lowest places of a range, as many as there is room for.
 class Window {
  public:
@@ -48,11 +73,7 @@ class Window {
       add_piece(placed.block + done * per_chunk_, std::min(kMaxLength, placed.count - done), placed,
                 done);
   }
-  void sort() {
-    const auto before = [](const Gathered& a, const Gathered& b) { return a.place < b.place; };
-    if (!std::is_sorted(entries_.begin(), entries_.end(), before))
-      std::sort(entries_.begin(), entries_.end(), before);
-  }
+  void sort() { sort_by_block(entries_); }
   const std::vector<Gathered>& entries() const { return entries_; }
   // Nothing from here on was kept.
   std::uint64_t end() const { return to_; }

@@ -57,7 +57,8 @@ struct RmapLine {
   bool operator==(const RmapLine&) const = default;
 };
 
-inline constexpr std::size_t kRmapEntries = std::size_t{16} << 20;  // of 24 bytes
+// At once; of 24 bytes each, and once more while they are sorted: 480 MiB at most.
+inline constexpr std::size_t kRmapEntries = std::size_t{10} << 20;
 
 using RmapSink = std::function<Status(const RmapLine&)>;
 // REQUIRES: the range lies within the store; entries >= 512, more than one chunk has blocks.
