@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "store/status.h"
+#include "store/store_use.h"
 #include "store/uuid.h"
 
 namespace csnap {
@@ -117,6 +118,23 @@ class Admin {
     std::uint64_t blocks = 0, exceptions = 0, lost = 0, data_chunks = 0, leaked = 0;
   };
 
+  struct TreeBlock {
+    std::uint64_t block = 0;             // of 4 KiB, on the metadata device
+    unsigned level = 0;                  // 0: a leaf
+    std::uint64_t start = 0, count = 0;  // chunks of the volumes that it is responsible for
+    std::uint64_t mask = 0;              // of the snapshots that see something of it
+  };
+  struct TreePage {
+    std::vector<ExceptionLine> entries;
+    std::vector<TreeBlock> blocks;  // one may be on the next page again
+    std::uint64_t next = 0;         // `from` of the next page
+    bool more = false;
+  };
+  struct SpacePage {
+    std::vector<StoreArea> areas;  // the first at `from`, each where the last ends
+    bool more = false;
+  };
+
   static Result<std::unique_ptr<Admin>> connect(const AdminOptions& options);
   ~Admin();
   Admin(const Admin&) = delete;
@@ -132,6 +150,10 @@ class Admin {
   Result<std::vector<ClientEntry>> clients();
   // At most `limit` lines (0: as many as one answer holds) from chunk `from` on.
   Result<ExceptionPage> dump(std::uint64_t from, std::uint32_t limit);
+  // Leaves of the exception tree as they are, from that of chunk `from` on.
+  Result<TreePage> dump_tree(std::uint64_t from);
+  // What blocks of the store device are used for, from `from` on.
+  Result<SpacePage> map_space(std::uint64_t from);
   // Checks the store while it serves, step by step: begin_check(), then next_check() until it is
   // done. The pace is the caller's.
   Result<CheckPage> begin_check(bool data);

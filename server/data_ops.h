@@ -25,5 +25,9 @@ void start_check(Engine::Impl& engine, const Engine::CheckRequest& request,
                  std::function<void(Result<Engine::CheckPage>)> done);
 void start_dump(Engine::Impl& engine, Chunk from, std::size_t limit,
                 std::function<void(Result<Engine::DumpPage>)> done);
+void start_dump_tree(Engine::Impl& engine, Chunk from, std::size_t limit,
+                     std::function<void(Result<Engine::TreePage>)> done);
+void start_map_space(Engine::Impl& engine, std::uint64_t from, std::size_t limit,
+                     std::function<void(Result<Engine::SpacePage>)> done);
 
 }  // namespace csnap

@@ -209,6 +209,17 @@ void Engine::dump(Chunk from, std::size_t limit, std::function<void(Result<DumpP
   start_dump(*impl_, from, limit, std::move(done));
 }
 
+void Engine::dump_tree(Chunk from, std::size_t limit, std::function<void(Result<TreePage>)> done) {
+  if (impl_->stopping) return done(Status(Code::unavailable, "the server is stopping"));
+  start_dump_tree(*impl_, from, limit, std::move(done));
+}
+
+void Engine::map_space(std::uint64_t from, std::size_t limit,
+                       std::function<void(Result<SpacePage>)> done) {
+  if (impl_->stopping) return done(Status(Code::unavailable, "the server is stopping"));
+  start_map_space(*impl_, from, limit, std::move(done));
+}
+
 const Uuid& Engine::store_uuid() const {
   return impl_->state->superblock().uuid;
 }

@@ -21,6 +21,7 @@
 #include "server/live_check.h"
 #include "store/device.h"
 #include "store/status.h"
+#include "store/store_use.h"
 #include "store/superblock.h"
 #include "store/tables.h"
 #include "store/types.h"
@@ -243,6 +244,30 @@ class Engine {
     bool more = false;
   };
   void dump(Chunk from, std::size_t limit, std::function<void(Result<DumpPage>)> done);
+
+  // A page of the tree as it is, of at least one leaf and as many more as take `limit` entries:
+  // entries, and the blocks that begin there. One that is at the edge of a page may be in both.
+  struct TreeBlock {
+    BlockAddress block;
+    unsigned level = 0;  // 0: a leaf
+    ChunkRun keys;
+    ShareMask mask = 0;
+  };
+  struct TreePage {
+    std::vector<LeafEntry> entries;
+    std::vector<TreeBlock> blocks;
+    Chunk next;
+    bool more = false;
+  };
+  void dump_tree(Chunk from, std::size_t limit, std::function<void(Result<TreePage>)> done);
+  // What blocks of the store device are used for, from `from` on, as layout and bitmap say: at most
+  // `limit` areas and a bounded number of blocks. out_of_range beyond the end.
+  struct SpacePage {
+    std::vector<StoreArea> areas;
+    bool more = false;
+  };
+  void map_space(std::uint64_t from, std::size_t limit,
+                 std::function<void(Result<SpacePage>)> done);
 
   // A check of the store beside everything else (live_check.h). begin: a new one, instead of any
   // that is under way; else the next step of the one with this id (stale: there is none). A step

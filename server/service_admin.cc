@@ -12,6 +12,8 @@ namespace {
 constexpr std::uint64_t kMaxLocks = 8192;
 constexpr std::uint64_t kMaxClients = 2048;
 constexpr std::uint64_t kMaxLines = 16384;
+constexpr std::uint64_t kMaxEntries = 32768;
+constexpr std::uint64_t kMaxAreas = 32768;
 constexpr std::size_t kMaxText = 512;  // bytes, of a label or a failure
 
 std::uint64_t page_size(std::uint32_t wanted, std::uint64_t most) {
@@ -94,6 +96,72 @@ void fill(const Engine::CheckPage& page, wire::CheckStoreReply& out) {
   out.set_lost(page.counters.lost);
   out.set_data_chunks(page.counters.data);
   out.set_leaked(page.counters.leaked);
+}
+
+wire::MapSpaceReply::Use use_to_proto(StoreUse use) {
+  switch (use) {
+    case StoreUse::superblock:
+      return wire::MapSpaceReply::USE_SUPERBLOCK;
+    case StoreUse::data_label:
+      return wire::MapSpaceReply::USE_DATA_LABEL;
+    case StoreUse::bitmap:
+      return wire::MapSpaceReply::USE_BITMAP;
+    case StoreUse::checksums:
+      return wire::MapSpaceReply::USE_CHECKSUMS;
+    case StoreUse::snapshot_table:
+      return wire::MapSpaceReply::USE_SNAPSHOT_TABLE;
+    case StoreUse::client_table:
+      return wire::MapSpaceReply::USE_CLIENT_TABLE;
+    case StoreUse::journal:
+      return wire::MapSpaceReply::USE_JOURNAL;
+    case StoreUse::used:
+      return wire::MapSpaceReply::USE_USED;
+    case StoreUse::pool:
+      return wire::MapSpaceReply::USE_POOL;
+    case StoreUse::held:
+      return wire::MapSpaceReply::USE_HELD;
+    case StoreUse::free:
+      return wire::MapSpaceReply::USE_FREE;
+    default:
+      return wire::MapSpaceReply::USE_RESERVED;
+  }
+}
+
+void fill(const Engine::TreePage& page, wire::DumpTreeReply& out) {
+  const auto entries = static_cast<int>(page.entries.size());
+  out.mutable_starts()->Resize(entries, 0);
+  out.mutable_counts()->Resize(entries, 0);
+  out.mutable_store_chunks()->Resize(entries, 0);
+  out.mutable_masks()->Resize(entries, 0);
+  auto* start = out.mutable_starts()->mutable_data();
+  auto* count = out.mutable_counts()->mutable_data();
+  auto* store_chunk = out.mutable_store_chunks()->mutable_data();
+  auto* mask = out.mutable_masks()->mutable_data();
+  for (const LeafEntry& entry : page.entries) {
+    *start++ = entry.chunk.value;
+    *count++ = entry.length;
+    *store_chunk++ = entry.store.value;
+    *mask++ = entry.mask;
+  }
+  for (const Engine::TreeBlock& block : page.blocks) {
+    auto* b = out.add_blocks();
+    b->set_block(block.block.value);
+    b->set_level(block.level);
+    b->set_start(block.keys.start.value);
+    b->set_count(block.keys.count);
+    b->set_mask(block.mask);
+  }
+  out.set_next(page.next.value);
+  out.set_more(page.more);
+}
+
+void fill(const Engine::SpacePage& page, wire::MapSpaceReply& out) {
+  for (const StoreArea& area : page.areas) {
+    auto* a = out.add_areas();
+    a->set_count(area.count);
+    a->set_use(use_to_proto(area.use));
+  }
+  out.set_more(page.more);
 }
 
 }  // namespace
@@ -240,6 +308,30 @@ void Service::Impl::on_check(Channel& c, const Frame& f) {
     if (page.ok()) fill(*page, out);
     answer_admin(id, request, page.status(), wire::MESSAGE_CHECK_STORE_REPLY, out);
   });
+}
+
+void Service::Impl::on_dump_tree(Channel& c, const Frame& f) {
+  const auto* m = parse<wire::DumpTree>(c, f);
+  if (m == nullptr || !admit(c, f, 0)) return;
+  engine->dump_tree(
+      Chunk(m->from()), kMaxEntries,
+      [this, id = c.id, request = f.header.request_id](const Result<Engine::TreePage>& page) {
+        wire::DumpTreeReply out;
+        if (page.ok()) fill(*page, out);
+        answer_admin(id, request, page.status(), wire::MESSAGE_DUMP_TREE_REPLY, out);
+      });
+}
+
+void Service::Impl::on_map_space(Channel& c, const Frame& f) {
+  const auto* m = parse<wire::MapSpace>(c, f);
+  if (m == nullptr || !admit(c, f, 0)) return;
+  engine->map_space(
+      m->from(), kMaxAreas,
+      [this, id = c.id, request = f.header.request_id](const Result<Engine::SpacePage>& page) {
+        wire::MapSpaceReply out;
+        if (page.ok()) fill(*page, out);
+        answer_admin(id, request, page.status(), wire::MESSAGE_MAP_SPACE_REPLY, out);
+      });
 }
 
 }  // namespace csnap

@@ -71,6 +71,8 @@ void Service::Impl::dispatch(Channel& c, const Frame& f) {
     case wire::MESSAGE_LIST_CLIENTS:
     case wire::MESSAGE_DUMP_EXCEPTIONS:
     case wire::MESSAGE_CHECK_STORE:
+    case wire::MESSAGE_DUMP_TREE:
+    case wire::MESSAGE_MAP_SPACE:
       if (c.role == wire::ROLE_ADMIN) return dispatch_admin(c, f);
       return refuse(c, f.header.request_id,
                     Status(Code::denied, message_name(type) + " needs a connection for "
@@ -127,6 +129,10 @@ void Service::Impl::dispatch_admin(Channel& c, const Frame& f) {
       return on_list_clients(c, f);
     case wire::MESSAGE_CHECK_STORE:
       return on_check(c, f);
+    case wire::MESSAGE_DUMP_TREE:
+      return on_dump_tree(c, f);
+    case wire::MESSAGE_MAP_SPACE:
+      return on_map_space(c, f);
     default:
       return on_dump(c, f);
   }

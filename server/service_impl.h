@@ -134,6 +134,8 @@ class Service::Impl {
   void on_list_clients(Channel& c, const Frame& f);
   void on_dump(Channel& c, const Frame& f);
   void on_check(Channel& c, const Frame& f);
+  void on_dump_tree(Channel& c, const Frame& f);
+  void on_map_space(Channel& c, const Frame& f);
   void answer_admin(ConnectionId id, std::uint64_t request_id, const Status& status,
                     wire::MessageType type, const google::protobuf::MessageLite& body);
 

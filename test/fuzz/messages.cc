@@ -127,7 +127,7 @@ void answer(Input& input, ServiceRig& rig, FarEnd& end) {
 
 void administer(Input& input, ServiceRig& rig, FarEnd& end) {
   const unsigned what = input.u8(), which = input.u8();
-  switch (what % 8) {
+  switch (what % 10) {
     case 0:
     case 1: {
       wire::CreateSnapshot create;
@@ -157,6 +157,16 @@ void administer(Input& input, ServiceRig& rig, FarEnd& end) {
       dump.set_from(which);
       dump.set_limit(what / 8);
       return rig.frame(end, wire::MESSAGE_DUMP_EXCEPTIONS, 0, dump);
+    }
+    case 8: {
+      wire::DumpTree dump;
+      dump.set_from(which);
+      return rig.frame(end, wire::MESSAGE_DUMP_TREE, 0, dump);
+    }
+    case 9: {
+      wire::MapSpace map;
+      map.set_from(which * 8);
+      return rig.frame(end, wire::MESSAGE_MAP_SPACE, 0, map);
     }
     default:  // lists and the status: types without a body
       return rig.raw_frame(end, static_cast<std::uint16_t>(86 + 2 * (which % 4)), 0, {});

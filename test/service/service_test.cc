@@ -175,6 +175,35 @@ TEST_CASE("Status, locks, clients and the exception map are told") {
   CHECK(dump.lines(0).count() == 3);
   CHECK(dump.lines(0).mask() == 1);
   CHECK_FALSE(dump.more());
+
+  rig.send(admin, wire::MESSAGE_DUMP_TREE, wire::DumpTree());
+  const auto tree = rig.expect(admin, wire::MESSAGE_DUMP_TREE_REPLY).as<wire::DumpTreeReply>();
+  REQUIRE(tree.starts_size() == 1);
+  CHECK(tree.starts(0) == 0);
+  CHECK(tree.counts(0) == 3);
+  CHECK(tree.store_chunks(0) == dump.lines(0).store_chunk());
+  CHECK(tree.masks(0) == 1);
+  REQUIRE(tree.blocks_size() == 1);
+  CHECK(tree.blocks(0).level() == 0);
+  CHECK(tree.blocks(0).mask() == 1);
+  CHECK_FALSE(tree.more());
+
+  // The copy and the leaf are in use, wherever they are.
+  wire::MapSpace map;
+  std::uint64_t used = 0;
+  for (bool more = true; more;) {
+    rig.send(admin, wire::MESSAGE_MAP_SPACE, map);
+    const auto space = rig.expect(admin, wire::MESSAGE_MAP_SPACE_REPLY).as<wire::MapSpaceReply>();
+    REQUIRE(space.areas_size() > 0);
+    for (const auto& area : space.areas()) {
+      if (area.use() == wire::MapSpaceReply::USE_USED) used += area.count();
+      map.set_from(map.from() + area.count());
+    }
+    more = space.more();
+  }
+  CHECK(used == 4);
+  rig.send(admin, wire::MESSAGE_MAP_SPACE, map);
+  rig.expect_error(admin, wire::ERROR_OUT_OF_RANGE);
 }
 
 TEST_CASE("An administrator that hangs up does not stop what it asked for") {

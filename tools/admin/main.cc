@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "client/csnap.h"
+#include "tools/admin/handle.h"
 #include "tools/admin/options.h"
 #include "tools/admin/report.h"
+#include "tools/admin/rmap.h"
 #include "tools/common/json.h"
 #include "tools/common/progress.h"
 
@@ -23,6 +25,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr int kUsage = 2;
+constexpr int kStaleHandle = 8;
 
 // csnap-admin(8) promises these.
 int exit_code(const Status& status) {
@@ -228,6 +231,12 @@ Status run(Admin& admin, const AdminCommandLine& line, bool& told) {
       return dump(admin, line, told);
     case AdminCommand::check:
       return check(admin, line, told);
+    case AdminCommand::rmap:
+      return tell_rmap(admin, line, told);
+    case AdminCommand::handle:
+      return tell_handle(admin, line);
+    case AdminCommand::resolve:
+      return resolve_handle(admin, line);
   }
   return Status(Code::internal, "a command without a function");
 }
@@ -247,6 +256,7 @@ int connect_and_run(const AdminCommandLine& line) {
     if (line.json && !told) print(error_json(outcome));
     std::fprintf(stderr, "csnap-admin: %s\n", outcome.message().c_str());
   }
+  if (line.command == AdminCommand::resolve && outcome.code() == Code::stale) return kStaleHandle;
   return exit_code(outcome);
 }
 

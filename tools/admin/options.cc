@@ -7,6 +7,7 @@
 
 #include "proto/address.h"
 #include "tools/common/command_line.h"
+#include "tools/rmap/options.h"
 
 namespace csnap {
 namespace {
@@ -19,8 +20,9 @@ struct CommandForm {
   std::size_t names;  // how many it takes
   const char* form;
   const char* what;
+  std::size_t more = 0;  // that it may take besides
 };
-constexpr std::array<CommandForm, 8> kCommands{{
+constexpr std::array<CommandForm, 11> kCommands{{
     {"create", AdminCommand::create, 1, "create NAME", "make a snapshot of the origin"},
     {"delete", AdminCommand::remove, 1, "delete NAME [--force]", "remove a snapshot"},
     {"rename", AdminCommand::rename, 2, "rename OLD NEW", "give a snapshot another name"},
@@ -29,6 +31,9 @@ constexpr std::array<CommandForm, 8> kCommands{{
     {"locks", AdminCommand::locks, 0, "locks", "what readers of snapshots hold"},
     {"dump", AdminCommand::dump, 0, "dump", "what lies where in the store"},
     {"check", AdminCommand::check, 0, "check [--data]", "check the store while it serves"},
+    {"rmap", AdminCommand::rmap, 0, "rmap [BEGIN..END]", "what each chunk of the store is", 1},
+    {"handle", AdminCommand::handle, 1, "handle NAME", "what names a volume for ever"},
+    {"resolve", AdminCommand::resolve, 1, "resolve HANDLE", "the volume that a handle names"},
 }};
 
 po::options_description options_description() {
@@ -40,6 +45,11 @@ po::options_description options_description() {
   add("force", "delete: do not ask, and take the snapshot away from clients that have it open");
   add("data", "check: compare the data of every copied chunk with its checksum, too");
   add("progress", "check: show how far it is, also when standard error is no terminal");
+  add("bad-sectors", po::value<std::string>()->value_name("FILE"),
+      "rmap: instead, what is hurt by the blocks of the store that badblocks listed in FILE "
+      "(-: standard input)");
+  add("block-size", po::value<std::string>()->value_name("SIZE"),
+      "rmap --bad-sectors: the blocks are of so many bytes; as badblocks, 1024 by default");
   add("version", "print the version");
   add("help,h", "print this text");
   return options;
@@ -49,11 +59,21 @@ Status usage_error(const std::string& text) {
   return Status(Code::invalid, text);
 }
 
+Status take_rmap(AdminCommandLine& options) {
+  const bool bad_sectors = !options.rmap.bad_sectors.empty();
+  if (options.command != AdminCommand::rmap)
+    return bad_sectors ? usage_error("--bad-sectors is for rmap") : Status();
+  if (options.names.empty()) return {};
+  if (bad_sectors) return usage_error("a range and --bad-sectors do not go together");
+  options.rmap.range = options.names[0];
+  return check_store_range(options.rmap.range);
+}
+
 Status take_command(const std::vector<std::string>& words, AdminCommandLine& options) {
   if (words.empty()) return usage_error("no command");
   for (const auto& command : kCommands) {
     if (words[0] != command.word) continue;
-    if (words.size() - 1 != command.names) {
+    if (words.size() - 1 < command.names || words.size() - 1 > command.names + command.more) {
       return usage_error(std::string("it is: csnap-admin ") + command.form);
     }
     options.command = command.command;
@@ -64,7 +84,7 @@ Status take_command(const std::vector<std::string>& words, AdminCommandLine& opt
     if ((options.data || options.progress) && options.command != AdminCommand::check) {
       return usage_error(std::string(options.data ? "--data" : "--progress") + " is for check");
     }
-    return {};
+    return take_rmap(options);
   }
   return usage_error("there is no command " + words[0]);
 }
@@ -84,7 +104,7 @@ std::string admin_usage() {
        << options_description()
        << "\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 no such snapshot, 4 the server\n"
           "cannot be reached, 5 in the way (name taken, snapshot in use, answered no), 6 full,\n"
-          "7 the check found damage.\n"
+          "7 damage was found, 8 the handle is stale.\n"
           "See csnap-admin(8).\n";
   return text.str();
 }
@@ -112,6 +132,7 @@ Result<AdminCommandLine> parse_admin_command_line(const std::vector<std::string>
       if (!address) return address.status().with_context("--server " + text);
     }
   }
+  CSNAP_TRY(take_rmap_options(values, options.rmap));
   std::vector<std::string> words;
   if (values.count("words") != 0) words = values["words"].as<std::vector<std::string>>();
   CSNAP_TRY(take_command(words, options));

@@ -6,10 +6,23 @@
 #include <vector>
 
 #include "store/status.h"
+#include "tools/rmap/run.h"
 
 namespace csnap {
 
-enum class AdminCommand { create, remove, rename, list, status, locks, dump, check };
+enum class AdminCommand {
+  create,
+  remove,
+  rename,
+  list,
+  status,
+  locks,
+  dump,
+  check,
+  rmap,
+  handle,
+  resolve
+};
 
 struct AdminCommandLine {
   AdminCommand command = AdminCommand::list;
@@ -19,6 +32,7 @@ struct AdminCommandLine {
   bool force = false;
   bool data = false;      // check: the data of the copied chunks, too
   bool progress = false;  // check: show it although standard error is no terminal
+  RmapRequest rmap;       // but for json
   bool help = false;      // when one of these two is set, nothing else counts
   bool version = false;
 };

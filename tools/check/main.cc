@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/check/report.h"
+#include "tools/check/rmap.h"
 #include "tools/check/run.h"
 
 namespace {
@@ -59,6 +60,13 @@ int repair(const csnap::CheckToolOptions& options) {
                code);
 }
 
+int rmap(const csnap::CheckToolOptions& options) {
+  const csnap::Status told = csnap::run_check_rmap(options);
+  if (told.ok()) return kClean;
+  failed(told);
+  return told.code() == csnap::Code::corrupt ? kErrorsLeft : kCouldNotRun;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -76,6 +84,7 @@ int main(int argc, char** argv) {
     std::puts("csnap-check " CSNAP_VERSION);
     return kClean;
   }
+  if (options->rmap) return rmap(*options);
   if (options->repair && !options->yes && options->to.empty() && !confirm(options->store)) {
     std::fputs("csnap-check: nothing was changed\n", stderr);
     return kCouldNotRun;

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "tools/common/command_line.h"
+#include "tools/rmap/options.h"
 
 namespace csnap {
 namespace {
@@ -23,6 +24,14 @@ po::options_description visible() {
   add("data", "read the data of all exceptions too and compare it with its checksums");
   add("metadata", po::value<std::string>()->value_name("PATH"),
       "the device or file with the metadata, if it is not on STORE");
+  add("rmap", "do not check, but tell what each chunk of the store is, and of which snapshots");
+  add("range", po::value<std::string>()->value_name("BEGIN..END"),
+      "with --rmap: only of these chunks of the store, END not included");
+  add("bad-sectors", po::value<std::string>()->value_name("FILE"),
+      "with --rmap: instead, what is hurt by the blocks of STORE that badblocks listed in FILE "
+      "(-: standard input)");
+  add("block-size", po::value<std::string>()->value_name("SIZE"),
+      "with --bad-sectors: the blocks are of so many bytes; as badblocks, 1024 by default");
   add("json", "say it as JSON");
   add("progress", "say how far it is on standard error, also when that is no terminal");
   add("version", "print the version");
@@ -37,12 +46,34 @@ std::string check_usage() {
   text << "Usage: csnap-check [OPTIONS] STORE\n\n"
           "Checks the snapshot store on STORE, a device or a file that no server has open: says\n"
           "what is damaged, and of what is lost which chunks of which snapshots. Changes nothing\n"
-          "without --repair. STORE may also be a pack that csnap-dump --pack made of one.\n\n"
+          "without --repair. STORE may also be a pack that csnap-dump --pack made of one.\n"
+          "With --rmap it tells what lies where on it instead.\n\n"
        << visible()
        << "\nExit codes: 0 clean, 1 repaired, 4 damage left, 8 could not run, 16 wrong usage.\n"
           "A store that a server has open is checked with: csnap-admin check\n";
   return text.str();
 }
+
+namespace {
+
+Status take_rmap(const po::variables_map& values, CheckToolOptions& out) {
+  out.rmap = values.count("rmap") != 0;
+  CSNAP_TRY(take_rmap_options(values, out.map));
+  if (values.count("range") != 0) {
+    out.map.range = values["range"].as<std::string>();
+    CSNAP_TRY(check_store_range(out.map.range));
+  }
+  if (!out.rmap && (!out.map.range.empty() || !out.map.bad_sectors.empty()))
+    return Status(Code::invalid, "--range and --bad-sectors go with --rmap");
+  if (!out.map.range.empty() && !out.map.bad_sectors.empty())
+    return Status(Code::invalid, "--range and --bad-sectors do not go together");
+  if (out.rmap && (out.repair || out.data))
+    return Status(Code::invalid, "--rmap does not check: --repair and --data do not go with it");
+  out.map.json = out.json;
+  return {};
+}
+
+}  // namespace
 
 Result<CheckToolOptions> parse_check_options(const std::vector<std::string>& arguments) {
   CheckToolOptions out;
@@ -76,6 +107,7 @@ Result<CheckToolOptions> parse_check_options(const std::vector<std::string>& arg
   out.data = values.count("data") != 0;
   out.json = values.count("json") != 0;
   out.progress = values.count("progress") != 0;
+  CSNAP_TRY(take_rmap(values, out));
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "store/status.h"
+#include "tools/rmap/run.h"
 
 namespace csnap {
 
@@ -19,7 +20,9 @@ struct CheckToolOptions {
   bool data = false;
   bool json = false;
   bool progress = false;  // also where there is no terminal
-  bool help = false;      // when one of these two is set, nothing else is
+  bool rmap = false;      // tell what lies where, instead of checking
+  RmapRequest map;
+  bool help = false;  // when one of these two is set, nothing else is
   bool version = false;
 };
 

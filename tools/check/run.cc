@@ -11,32 +11,14 @@
 #include <utility>
 
 #include "server/metadata_blocks.h"
-#include "store/device_identity.h"
-#include "store/open_device.h"
 #include "store/pack_device.h"
 #include "tools/check/copy_device.h"
+#include "tools/check/devices.h"
 #include "tools/common/output_file.h"
 #include "tools/common/progress.h"
 
 namespace csnap {
 namespace {
-
-struct Opened {
-  DeviceLock lock;
-  std::unique_ptr<Device> device;
-};
-
-// Locked, so that no server begins to change it meanwhile.
-Result<Opened> open_locked(const std::string& path, OpenMode mode) {
-  auto lock = lock_device(path);
-  if (lock.status().code() == Code::busy)
-    return Status(Code::busy, lock.status().message() +
-                                  "; a store that a server has open is checked with: csnap-admin "
-                                  "check");
-  if (!lock.ok()) return lock.status();
-  CSNAP_ASSIGN(auto device, open_device(path, mode));
-  return Opened{std::move(*lock), std::move(device)};
-}
 
 // Each part of a check with a line of its own.
 class Parts {
@@ -55,21 +37,6 @@ class Parts {
   std::string what_;
   std::optional<Progress> line_;
 };
-
-// The devices of a store, locked and open.
-struct Devices {
-  std::optional<Opened> store, metadata;
-  Device* separate() const { return metadata ? metadata->device.get() : nullptr; }
-};
-
-Result<Devices> open_devices(const CheckToolOptions& options, OpenMode mode) {
-  Devices devices;
-  CSNAP_ASSIGN(devices.store, open_locked(options.store, mode));
-  if (!options.metadata.empty()) {
-    CSNAP_ASSIGN(devices.metadata, open_locked(options.metadata, mode));
-  }
-  return devices;
-}
 
 CheckOptions check_options(const CheckToolOptions& options, Parts& parts) {
   CheckOptions check;
@@ -94,7 +61,7 @@ bool metadata_is_sound(const CheckReport& report) {
          });
 }
 
-Result<RepairOutcome> repair_copy(const CheckToolOptions& options, const Devices& devices,
+Result<RepairOutcome> repair_copy(const CheckToolOptions& options, const StoreDevices& devices,
                                   const RepairOptions& repair) {
   Device& store = *devices.store->device;
   Device& metadata = devices.separate() ? *devices.separate() : store;
@@ -134,7 +101,7 @@ Result<CheckReport> check_pack(const CheckToolOptions& options) {
 Result<CheckReport> run_check(const CheckToolOptions& options) {
   CSNAP_ASSIGN(const bool pack, PackFile::is_pack(options.store));
   if (pack) return check_pack(options);
-  CSNAP_ASSIGN(const Devices devices, open_devices(options, OpenMode::inspect));
+  CSNAP_ASSIGN(const StoreDevices devices, open_devices(options, OpenMode::inspect));
   Parts parts(options.progress || is_terminal(STDERR_FILENO));
   return check_store(*devices.store->device, devices.separate(), check_options(options, parts));
 }

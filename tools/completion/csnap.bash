@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for csnapd, csnap-mkstore, csnap-check, csnap-dump, csnap-restore, csnap-admin,
-# csnap-nbd and csnap-bench. Source it, or put it in /usr/share/bash-completion/completions/ under each program's
+# csnap-nbd, csnap-fuse and csnap-bench. Source it, or put it in /usr/share/bash-completion/completions/ under each program's
 # name.
 
 # The words of $1 that fit what is being typed.
@@ -71,11 +71,13 @@ _csnap_check() {
   local cur prev
   _csnap_previous
   case $prev in
-    --metadata | --to) _csnap_paths ;;
+    --metadata | --to | --bad-sectors) _csnap_paths ;;
+    --range) ;;
+    --block-size) _csnap_words "512 1024 4096" ;;
     *)
       if [[ $cur == -* ]]; then
-        _csnap_words "--repair --to --force --yes --data --metadata --json --progress --version
-          --help"
+        _csnap_words "--repair --to --force --yes --data --metadata --rmap --range --bad-sectors
+          --block-size --json --progress --version --help"
       else
         _csnap_paths
       fi
@@ -105,22 +107,28 @@ _csnap_admin() {
   _csnap_previous
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      create | delete | rename | list | status | locks | dump | check) command=${COMP_WORDS[i]} ;;
+      create | delete | rename | list | status | locks | dump | check | rmap | handle | resolve) command=${COMP_WORDS[i]} ;;
     esac
   done
   if [[ $prev == --server ]]; then
     _csnap_address
+  elif [[ $prev == --bad-sectors ]]; then
+    _csnap_paths
+  elif [[ $prev == --block-size ]]; then
+    _csnap_words "512 1024 4096"
   elif [[ $cur == -* ]]; then
     if [[ $command == delete ]]; then
       _csnap_words "--force --server --json --help"
     elif [[ $command == check ]]; then
       _csnap_words "--data --progress --server --json --help"
+    elif [[ $command == rmap ]]; then
+      _csnap_words "--bad-sectors --block-size --server --json --help"
     else
       _csnap_words "--server --json --version --help"
     fi
   elif [[ -z $command ]]; then
-    _csnap_words "create delete rename list status locks dump check"
-  elif [[ $command == delete || ($command == rename && $prev == rename) ]]; then
+    _csnap_words "create delete rename list status locks dump check rmap handle resolve"
+  elif [[ $command == delete || $command == handle || ($command == rename && $prev == rename) ]]; then
     _csnap_snapshots
   fi
 }
@@ -169,6 +177,24 @@ _csnap_nbd() {
   esac
 }
 
+_csnap_fuse() {
+  local cur prev
+  _csnap_previous
+  case $prev in
+    --server) _csnap_address ;;
+    --origin | --store) _csnap_paths ;;
+    --threads) _csnap_words "4 16 64" ;;
+    *)
+      if [[ $cur == -* ]]; then
+        _csnap_words "--server --read-only --allow-other --origin --store --threads --verbose --version
+          --help"
+      else
+        _csnap_paths
+      fi
+      ;;
+  esac
+}
+
 _csnap_bench() {
   local cur prev
   _csnap_previous
@@ -193,4 +219,5 @@ complete -F _csnap_admin csnap-admin
 complete -F _csnap_dump csnap-dump
 complete -F _csnap_restore csnap-restore
 complete -F _csnap_nbd csnap-nbd
+complete -F _csnap_fuse csnap-fuse
 complete -F _csnap_bench csnap-bench

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// csnap-fuse: parses, mounts, serves until it is unmounted.
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tools/fuse/file_system.h"
+#include "tools/fuse/options.h"
+#include "tools/fuse/watcher.h"
+
+namespace csnap {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+struct SessionEnd {
+  void operator()(fuse_session* session) const { fuse_session_destroy(session); }
+};
+
+int failed(const std::string& what) {
+  std::fprintf(stderr, "csnap-fuse: %s\n", what.c_str());
+  return kFailed;
+}
+
+std::unique_ptr<fuse_session, SessionEnd> make_session(const FuseOptions& options, FileSystem& fs) {
+  std::vector<std::string> words{"csnap-fuse", "-o",
+                                 std::string("fsname=csnap,subtype=csnap,default_permissions") +
+                                     (options.read_only ? ",ro" : "") +
+                                     (options.allow_other ? ",allow_other" : "")};
+  if (options.verbose) words.push_back("-d");
+  fuse_args arguments FUSE_ARGS_INIT(0, nullptr);
+  for (const std::string& word : words) fuse_opt_add_arg(&arguments, word.c_str());
+  const fuse_lowlevel_ops operations = file_system_operations();
+  std::unique_ptr<fuse_session, SessionEnd> session(
+      fuse_session_new(&arguments, &operations, sizeof operations, &fs));
+  fuse_opt_free_args(&arguments);
+  return session;
+}
+
+int serve(const FuseOptions& options, fuse_session* session, FileSystem& fs) {
+  int ended = 0;
+  {
+    Watcher watcher(fs, session);
+    std::fprintf(stderr, "csnap-fuse: ready, %s\n", options.mountpoint.c_str());
+    fuse_loop_config* config = fuse_loop_cfg_create();
+    fuse_loop_cfg_set_clone_fd(config, 1);
+    fuse_loop_cfg_set_max_threads(config, options.threads);
+    ended = fuse_session_loop_mt(session, config);
+    fuse_loop_cfg_destroy(config);
+  }
+  // A signal's number: somebody asked it to stop.
+  return ended < 0 ? failed("the kernel's requests cannot be read any more") : 0;
+}
+
+int mount_and_serve(const FuseOptions& options) {
+  VolumeSettings settings{options.servers, options.origin, options.store, options.read_only};
+  Snapshots probe(options.servers);
+  const auto list = probe.list();
+  if (!list.ok()) return failed(list.status().message());
+  FileSystem fs(settings, list->store);
+  const auto session = make_session(options, fs);
+  if (!session) return failed("libfuse cannot be set up");
+  if (fuse_set_signal_handlers(session.get()) != 0) return failed("signals cannot be caught");
+  int code = kFailed;
+  if (fuse_session_mount(session.get(), options.mountpoint.c_str()) != 0) {
+    failed("nothing can be mounted on " + options.mountpoint +
+           "; is it a folder, and is there /dev/fuse?");
+  } else {
+    code = serve(options, session.get(), fs);
+    fuse_session_unmount(session.get());
+  }
+  fuse_remove_signal_handlers(session.get());
+  return code;
+}
+
+}  // namespace
+}  // namespace csnap
+
+int main(int argc, char** argv) {
+  const auto options = csnap::parse_fuse_options(std::vector<std::string>(argv + 1, argv + argc));
+  if (!options.ok()) {
+    std::fprintf(stderr, "csnap-fuse: %s\nTry csnap-fuse --help.\n",
+                 options.status().message().c_str());
+    return csnap::kUsage;
+  }
+  if (options->help) {
+    std::fputs(csnap::fuse_usage().c_str(), stdout);
+    return 0;
+  }
+  if (options->version) {
+    std::puts("csnap-fuse " CSNAP_VERSION);
+    return 0;
+  }
+  return csnap::mount_and_serve(*options);
+}

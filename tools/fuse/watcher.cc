@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/fuse/watcher.h"
+
+#include "client/signals_blocked.h"
+
+namespace csnap {
+namespace {
+
+constexpr std::chrono::milliseconds kLookEvery{200};
+
+}  // namespace
+
+Watcher::Watcher(FileSystem& fs, fuse_session* session) : fs_(fs), session_(session) {
+  const SignalsBlocked blocked;
+  thread_ = std::thread([this] { watch(); });
+}
+
+Watcher::~Watcher() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void Watcher::watch() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    lock.unlock();
+    // A server that is away has changed nothing yet.
+    if (const auto list = fs_.snapshots.list(); list.ok()) {
+      Names now;
+      for (const auto& entry : list->snapshots) now[entry.id] = entry.name;
+      tell(now);
+      known_ = std::move(now);
+    }
+    lock.lock();
+    changed_.wait_for(lock, kLookEvery, [&] { return stopping_; });
+  }
+}
+
+// The kernel says ENOENT of what it does not remember anyway.
+void Watcher::tell(const Names& now) {
+  bool any = false;
+  for (const auto& [id, name] : known_) {
+    const auto found = now.find(id);
+    if (found != now.end() && found->second == name) continue;
+    any = true;
+    if (found == now.end()) {
+      const std::string number = std::to_string(id);
+      fuse_lowlevel_notify_delete(session_, kSnapshotsNode, node_of(id), name.c_str(), name.size());
+      fuse_lowlevel_notify_delete(session_, kByIdNode, node_of(id), number.c_str(), number.size());
+      fuse_lowlevel_notify_inval_inode(session_, node_of(id), 0, 0);
+    } else {
+      fuse_lowlevel_notify_inval_entry(session_, kSnapshotsNode, name.c_str(), name.size());
+    }
+  }
+  for (const auto& [id, name] : now) {
+    if (known_.contains(id)) continue;
+    any = true;
+    fuse_lowlevel_notify_inval_entry(session_, kSnapshotsNode, name.c_str(), name.size());
+  }
+  if (!any) return;
+  for (const NodeId folder : {kSnapshotsNode, kByIdNode})
+    fuse_lowlevel_notify_inval_inode(session_, folder, -1, 0);
+}
+
+}  // namespace csnap

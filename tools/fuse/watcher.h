@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tells the kernel what became of snapshots elsewhere, so that nothing it remembers outlives them.
+// Threading: a thread of its own, from construction to destruction.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "tools/fuse/file_system.h"
+
+namespace csnap {
+
+class Watcher {
+ public:
+  // Both outlive it. REQUIRES: the session is mounted.
+  Watcher(FileSystem& fs, fuse_session* session);
+  ~Watcher();
+
+ private:
+  using Names = std::map<std::uint64_t, std::string>;  // by id
+  void watch();
+  void tell(const Names& now);
+
+  FileSystem& fs_;
+  fuse_session* const session_;
+  Names known_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace csnap
