@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What end-to-end tests share that attach volumes: csnap-nbd, and stock NBD clients."""
 import os
+import shutil
 import signal
+import socket
 import subprocess
 
 from programs import DEADLINE, program, wait_until
@@ -50,3 +52,43 @@ def tool(*command, fails=False, timeout=300):
     if (done.returncode != 0) != fails:
         raise AssertionError(f"{' '.join(command)}: exit code {done.returncode}: {output[-3000:]}")
     return output
+
+
+class NbdServer:
+    """Debian's nbd-server with a tree of block files, on a Unix socket in the folder."""
+
+    PROGRAM = shutil.which("nbd-server") or shutil.which("nbd-server", path="/usr/sbin:/sbin")
+
+    def __init__(self, folder, directory, size, *lines):
+        self.socket = os.path.join(folder, "nbd-server.sock")
+        config = os.path.join(folder, "nbd-server.conf")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with open(config, "w", encoding="ascii") as file:
+            file.write("\n".join(["[generic]", "unixsock = " + self.socket, f"port = {port}",
+                                  "listenaddr = 127.0.0.1",
+                                  "[tree]", "exportname = " + directory, f"filesize = {size}",
+                                  "treefiles = true", "flush = true", "trim = true", *lines, ""]))
+        self.log_path = os.path.join(folder, "nbd-server.log")
+        with open(self.log_path, "ab") as log:
+            # Where it makes files of its own.
+            self.process = subprocess.Popen([self.PROGRAM, "-d", "-C", config], cwd=folder,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until("nbd-server listens",
+                   lambda: os.path.exists(self.socket) or self.process.poll() is not None)
+        if self.process.poll() is not None:
+            with open(self.log_path, encoding="utf-8", errors="replace") as log:
+                raise AssertionError("nbd-server did not start: " + log.read())
+
+    def uri(self):
+        return f"nbd+unix:///tree?socket={self.socket}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=DEADLINE)
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)

@@ -20,7 +20,7 @@ struct CommandForm {
   const char* form;
   const char* what;
 };
-constexpr std::array<CommandForm, 8> kCommands{{
+constexpr std::array<CommandForm, 9> kCommands{{
     {"create", AdminCommand::create, 1, "create NAME", "make a snapshot of the origin"},
     {"delete", AdminCommand::remove, 1, "delete NAME [--force]", "remove a snapshot"},
     {"rename", AdminCommand::rename, 2, "rename OLD NEW", "give a snapshot another name"},
@@ -29,6 +29,8 @@ constexpr std::array<CommandForm, 8> kCommands{{
     {"locks", AdminCommand::locks, 0, "locks", "what readers of snapshots hold"},
     {"dump", AdminCommand::dump, 0, "dump", "what lies where in the store"},
     {"check", AdminCommand::check, 0, "check [--data]", "check the store while it serves"},
+    {"copy", AdminCommand::copy, 2, "copy SOURCE DESTINATION [--force]",
+     "copy a volume: snapshot:NAME, origin, a device, a file, a tree of block files"},
 }};
 
 po::options_description options_description() {
@@ -37,9 +39,11 @@ po::options_description options_description() {
   add("server", po::value<std::vector<std::string>>()->value_name("ADDRESS"),
       "unix:PATH or HOST:PORT. Default: where csnapd listens by default");
   add("json", "print JSON");
-  add("force", "delete: do not ask, and take the snapshot away from clients that have it open");
+  add("force",
+      "delete: do not ask, and take the snapshot away from clients that have it open;\n"
+      "copy: write to a destination that may hold something");
   add("data", "check: compare the data of every copied chunk with its checksum, too");
-  add("progress", "check: show how far it is, also when standard error is no terminal");
+  add("progress", "check, copy: show how far it is, also when standard error is no terminal");
   add("version", "print the version");
   add("help,h", "print this text");
   return options;
@@ -58,11 +62,15 @@ Status take_command(const std::vector<std::string>& words, AdminCommandLine& opt
     }
     options.command = command.command;
     options.names.assign(words.begin() + 1, words.end());
-    if (options.force && options.command != AdminCommand::remove) {
-      return usage_error("--force is for delete");
+    const bool copies = options.command == AdminCommand::copy;
+    if (options.force && options.command != AdminCommand::remove && !copies) {
+      return usage_error("--force is for delete and copy");
     }
-    if ((options.data || options.progress) && options.command != AdminCommand::check) {
-      return usage_error(std::string(options.data ? "--data" : "--progress") + " is for check");
+    if (options.data && options.command != AdminCommand::check) {
+      return usage_error("--data is for check");
+    }
+    if (options.progress && options.command != AdminCommand::check && !copies) {
+      return usage_error("--progress is for check and copy");
     }
     return {};
   }
@@ -77,7 +85,11 @@ std::string admin_usage() {
           "Makes, removes and looks at the snapshots of a volume, through its csnapd.\n\n"
           "Commands:\n";
   for (const auto& command : kCommands) {
-    text << "  " << command.form << std::string(24 - std::string(command.form).size(), ' ')
+    constexpr std::size_t kWidth = 24;
+    const std::string form = command.form;
+    text << "  " << form
+         << (form.size() < kWidth ? std::string(kWidth - form.size(), ' ')
+                                  : "\n  " + std::string(kWidth, ' '))
          << command.what << '\n';
   }
   text << '\n'

@@ -9,7 +9,7 @@
 
 namespace csnap {
 
-enum class AdminCommand { create, remove, rename, list, status, locks, dump, check };
+enum class AdminCommand { create, remove, rename, list, status, locks, dump, check, copy };
 
 struct AdminCommandLine {
   AdminCommand command = AdminCommand::list;
@@ -18,7 +18,7 @@ struct AdminCommandLine {
   bool json = false;
   bool force = false;
   bool data = false;      // check: the data of the copied chunks, too
-  bool progress = false;  // check: show it although standard error is no terminal
+  bool progress = false;  // check, copy: show it although standard error is no terminal
   bool help = false;      // when one of these two is set, nothing else counts
   bool version = false;
 };
