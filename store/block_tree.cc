@@ -115,8 +115,8 @@ Result<BlockTree::Found> BlockTree::find(std::uint64_t page) {
   const std::uint64_t key = directory_key(layout_.levels(), page);
   if (layout_.levels() > 0 && local_ && last_directory_.exchange(key) == key &&
       !directories_.get(key)) {
-    const int directory = ::openat(root_, layout_.directory_of(page).c_str(),
-                                   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int directory =
+        ::openat(root_, layout_.directory_of(page).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory >= 0) directories_.put(key, std::make_shared<const OpenFile>(directory));
   }
   return Found{std::move(file), false};
@@ -141,8 +141,7 @@ Result<int> BlockTree::open_new(std::uint64_t page, const std::string& name, int
   for (;;) {
     const int fd = open_file(page, name, flags | O_CREAT);
     if (fd >= 0 || fd == -EEXIST) return fd;
-    if (fd != -ENOENT || layout_.levels() == 0)
-      return failure("make", layout_.path_of(page), -fd);
+    if (fd != -ENOENT || layout_.levels() == 0) return failure("make", layout_.path_of(page), -fd);
     CSNAP_TRY(make_directories(page));
   }
 }
@@ -245,8 +244,7 @@ Result<BlockTree::Outcome> BlockTree::add(std::uint64_t page, std::size_t within
 }
 
 // The new content is whole and durable before it takes the place of the old one.
-Status BlockTree::replace(std::uint64_t page, std::size_t within,
-                          std::span<const std::byte> data) {
+Status BlockTree::replace(std::uint64_t page, std::size_t within, std::span<const std::byte> data) {
   std::vector<std::byte> content(layout_.page());
   if (data.size() < content.size()) CSNAP_TRY(read_page(page, 0, content));
   std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(within));
@@ -257,8 +255,8 @@ Status BlockTree::replace(std::uint64_t page, std::size_t within,
   const std::string folder = layout_.levels() == 0 ? "" : layout_.directory_of(page) + "/";
   int error = write_fully(fd, 0, content);
   if (error == 0 && ::fdatasync(fd) != 0) error = errno;
-  if (error == 0 && ::renameat(root_, (folder + name).c_str(), root_,
-                               layout_.path_of(page).c_str()) != 0)
+  if (error == 0 &&
+      ::renameat(root_, (folder + name).c_str(), root_, layout_.path_of(page).c_str()) != 0)
     error = errno;
   if (error != 0) {
     ::unlinkat(root_, (folder + name).c_str(), 0);  // else the next write of the page uses it

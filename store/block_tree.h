@@ -117,6 +117,7 @@ class BlockTree {
   std::uint64_t directory_key(unsigned level, std::uint64_t page) const;
   bool whole(std::uint64_t page, std::size_t within, std::size_t length) const;
 
+  Status sync_page(std::uint64_t page);
   Status sync_pages(const std::set<std::uint64_t>& pages);
   Status sync_directory(unsigned level, std::uint64_t first_page);
   Status failure(const char* what, const std::string& file, int error) const;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A volume that is kept as one file per page: "tree:DIRECTORY?size=SIZE", the layout of nbd-server's
-// treefiles, or with page= one of our own (docs/format/block_tree.md).
+// A volume that is kept as one file per page: "tree:DIRECTORY?size=SIZE", the layout of
+// nbd-server's treefiles, or with page= one of our own (docs/format/block_tree.md).
 //
 // Requests are cut into pieces, which a few threads carry out, shared by all queues on one tree;
 // transfer() does without them. Data goes through the page cache: direct() is false.

@@ -2,7 +2,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -10,6 +13,11 @@
 #include "store/errno_status.h"
 
 namespace csnap {
+namespace {
+
+constexpr std::size_t kSyncsAtOnce = 8;
+
+}  // namespace
 
 void BlockTreeUnsynced::wrote(std::uint64_t page) {
   const std::lock_guard lock(mutex_);
@@ -61,20 +69,34 @@ Status BlockTree::flush() {
   return status;
 }
 
-Status BlockTree::sync_pages(const std::set<std::uint64_t>& pages) {
-  std::vector<std::pair<std::uint64_t, OpenFilePtr>> open;
-  for (const std::uint64_t page : pages) {
-    const int fd = open_file(page, layout_.file_name(page), O_RDONLY);
-    if (fd == -ENOENT) continue;  // removed since; its directory is synced
-    if (fd < 0) return failure("open", layout_.path_of(page), -fd);
-    open.emplace_back(page, std::make_shared<const OpenFile>(fd));
-    // All are on their way before the first is waited for. A hint: what fails is told below.
-    if (pages.size() > 1) ::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-  }
-  for (const auto& [page, file] : open)
-    while (::fdatasync(file->fd()) != 0)
-      if (errno != EINTR) return failure("sync", layout_.path_of(page), errno);
+Status BlockTree::sync_page(std::uint64_t page) {
+  const int fd = open_file(page, layout_.file_name(page), O_RDONLY);
+  if (fd == -ENOENT) return {};  // removed since; its directory is synced
+  if (fd < 0) return failure("open", layout_.path_of(page), -fd);
+  const OpenFile file(fd);
+  while (::fdatasync(fd) != 0)
+    if (errno != EINTR) return failure("sync", layout_.path_of(page), errno);
   return {};
+}
+
+// Several at once: the disk makes one flush of those that come together.
+Status BlockTree::sync_pages(const std::set<std::uint64_t>& pages) {
+  const std::vector<std::uint64_t> all(pages.begin(), pages.end());
+  std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  Status first_failure;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < all.size(); i = next++) {
+      Status status = sync_page(all[i]);
+      const std::lock_guard lock(mutex);
+      if (first_failure.ok()) first_failure = std::move(status);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < std::min(all.size(), kSyncsAtOnce); ++i) threads.emplace_back(work);
+  work();
+  for (auto& thread : threads) thread.join();
+  return first_failure;
 }
 
 Status BlockTree::sync_directory(unsigned level, std::uint64_t first_page) {

@@ -57,11 +57,10 @@ Result<std::optional<BlockTreePath>> BlockTreePath::parse(const std::string& tex
   if (!text.starts_with(kPrefix)) return std::optional<BlockTreePath>();
   BlockTreePath path;
   const auto question = text.rfind('?');
-  path.directory = text.substr(kPrefix.size(), question == std::string::npos
-                                                   ? std::string::npos
-                                                   : question - kPrefix.size());
-  if (path.directory.empty())
-    return Status(Code::invalid, text + ": names no directory: " + kForm);
+  path.directory =
+      text.substr(kPrefix.size(),
+                  question == std::string::npos ? std::string::npos : question - kPrefix.size());
+  if (path.directory.empty()) return Status(Code::invalid, text + ": names no directory: " + kForm);
   if (question == std::string::npos) return std::optional(path);
   std::string_view rest = std::string_view(text).substr(question + 1);
   while (!rest.empty()) {

@@ -19,7 +19,8 @@
 namespace csnap {
 namespace {
 
-constexpr std::size_t kMostUnsynced = 64;
+// More one by one take longer than all of a file system together.
+constexpr std::size_t kMostUnsynced = 16;
 // Where syncing everything may do less than syncing each file.
 constexpr std::size_t kMostUnsyncedElsewhere = 1u << 16;
 
@@ -27,8 +28,9 @@ Result<OpenFilePtr> open_top(const BlockTreePath& path) {
   const int fd = ::open(path.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd >= 0) return std::make_shared<const OpenFile>(fd);
   if (errno == ENOENT)
-    return Status(Code::not_found, path.directory + ": does not exist; a new volume takes an empty "
-                                                    "directory");
+    return Status(Code::not_found, path.directory +
+                                       ": does not exist; a new volume takes an empty "
+                                       "directory");
   if (errno == ENOTDIR) return Status(Code::invalid, path.directory + ": is not a directory");
   return errno_status(errno, path.directory + ": cannot be opened");
 }
@@ -64,8 +66,7 @@ Status write_marker(int top, const BlockTreePath& path, const BlockTreeLayout& l
   const int length = std::snprintf(text.data(), text.size(), kMarkerForm,
                                    static_cast<unsigned long long>(layout.size()), layout.page());
   const std::string temporary = std::string(".") + kTreeMarker + ".new";
-  const int fd =
-      ::openat(top, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const int fd = ::openat(top, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return errno_status(errno, what);
   const OpenFile file(fd);
   if (::pwrite(fd, text.data(), static_cast<std::size_t>(length), 0) != length ||
@@ -141,7 +142,7 @@ Result<bool> check_shape(int top, const BlockTreePath& path, const BlockTreeLayo
   return any;
 }
 
-struct Found {
+struct InDirectory {
   BlockTreeLayout layout;
   bool marked = false;
   bool pages = false;
@@ -163,17 +164,16 @@ Result<BlockTreeLayout> layout_from(int top, const BlockTreePath& path, bool& ma
     return Status(Code::invalid, path.to_string() +
                                      ": nothing there says how large the volume is; say it: tree:" +
                                      path.directory + "?size=SIZE");
-  auto layout = BlockTreeLayout::make(
-      marker ? marker->size : path.size,
-      marker ? marker->page : std::max(path.page, kBlockTreePage));
+  auto layout = BlockTreeLayout::make(marker ? marker->size : path.size,
+                                      marker ? marker->page : std::max(path.page, kBlockTreePage));
   return layout.ok() ? layout : layout.status().with_context(path.to_string());
 }
 
-Result<Found> look(int top, const BlockTreePath& path) {
+Result<InDirectory> look(int top, const BlockTreePath& path) {
   bool marked = false;
   CSNAP_ASSIGN(const auto layout, layout_from(top, path, marked));
   CSNAP_ASSIGN(const bool pages, check_shape(top, path, layout));
-  return Found{layout, marked, pages};
+  return InDirectory{layout, marked, pages};
 }
 
 // -- the file system ------------------------------------------------------------------------------
@@ -194,8 +194,8 @@ bool is_local(int top) {
   };
   struct statfs info {};
   if (::fstatfs(top, &info) != 0) return false;
-  return std::find(kElsewhere.begin(), kElsewhere.end(),
-                   static_cast<std::uint32_t>(info.f_type)) == kElsewhere.end();
+  return std::find(kElsewhere.begin(), kElsewhere.end(), static_cast<std::uint32_t>(info.f_type)) ==
+         kElsewhere.end();
 }
 
 // Blocks of a file system are written as a whole; pages are that where a block holds one.
@@ -234,7 +234,7 @@ Result<std::shared_ptr<BlockTree>> BlockTree::open(const BlockTreePath& path, bo
   if (::faccessat(top->fd(), ".", read_only ? R_OK | X_OK : R_OK | W_OK | X_OK, AT_EACCESS) != 0)
     return errno_status(errno, path.directory + ": no permission to " +
                                    (read_only ? "read" : "make files in") + " this directory");
-  CSNAP_ASSIGN(const Found found, look(top->fd(), path));
+  CSNAP_ASSIGN(const InDirectory found, look(top->fd(), path));
   if (found.layout.ours() && !found.marked && !read_only)
     CSNAP_TRY(write_marker(top->fd(), path, found.layout));
   return std::make_shared<BlockTree>(top, path, found.layout, read_only);
@@ -248,7 +248,7 @@ Result<BlockTreeLayout> BlockTree::layout_of(const BlockTreePath& path) {
 
 Result<bool> BlockTree::holds_pages(const BlockTreePath& path) {
   CSNAP_ASSIGN(const auto top, open_top(path));
-  CSNAP_ASSIGN(const Found found, look(top->fd(), path));
+  CSNAP_ASSIGN(const InDirectory found, look(top->fd(), path));
   return found.pages;
 }
 

@@ -40,10 +40,10 @@ Result<DeviceIdentity> identify(const std::string& path);
 Status same_volume(const DeviceIdentity& mine, const DeviceIdentity& theirs,
                    const std::string& what);
 
-// An exclusive lock on a file, a block device or the directory of a tree, held while the object lives, also against other
-// processes of this host. It does not hold anything up that does not ask for it (clients, fsck).
-// For a block device it is also an exclusive open: a mounted device, or one that is part of a
-// volume group or array, is busy.
+// An exclusive lock on a file, a block device or the directory of a tree, held while the object
+// lives, also against other processes of this host. It does not hold anything up that does not ask
+// for it (clients, fsck). For a block device it is also an exclusive open: a mounted device, or one
+// that is part of a volume group or array, is busy.
 class DeviceLock {
  public:
   ~DeviceLock();

@@ -58,8 +58,9 @@ int write_zeros(int fd, std::uint64_t size, const std::function<void(double)>& f
 Status create_tree(BlockTreePath tree, const std::string& path, std::uint64_t size, bool filled) {
   if (filled)
     return Status(Code::unsupported,
-                  path + ": a tree of block files has no files for pages of zeros; it cannot be "
-                         "made full of them");
+                  path +
+                      ": a tree of block files has no files for pages of zeros; it cannot be "
+                      "made full of them");
   if (tree.size != 0 && tree.size != size)
     return Status(Code::invalid, path + ": size= is not the size that it is to be made with, " +
                                      std::to_string(size));

@@ -30,8 +30,8 @@ Result<std::unique_ptr<Device>> open_device(const std::string& path, OpenMode mo
                                             unsigned queue_depth = kDefaultQueueDepth);
 
 // The same name for a process that stands in another directory. What is no tree gets no links
-// resolved: a name such as /dev/disk/by-id/... means the same on other hosts, what it points to does
-// not.
+// resolved: a name such as /dev/disk/by-id/... means the same on other hosts, what it points to
+// does not.
 std::string absolute_device_name(const std::string& name);
 // Does the name mean a directory, whose files only csnap (and nbd-server) can make sense of?
 bool names_block_tree(const std::string& name);

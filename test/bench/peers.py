@@ -12,6 +12,7 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "test/e2e"))
 import programs  # noqa: E402
+from attachments import NbdServer  # noqa: E402,F401
 from programs import Daemon, Store, program, wait_until  # noqa: E402
 
 PATIENCE = 600  # seconds

@@ -70,16 +70,12 @@ class NbdServer:
                                   "listenaddr = 127.0.0.1",
                                   "[tree]", "exportname = " + directory, f"filesize = {size}",
                                   "treefiles = true", "flush = true", "trim = true", *lines, ""]))
-        self.log_path = os.path.join(folder, "nbd-server.log")
-        with open(self.log_path, "ab") as log:
-            # Where it makes files of its own.
-            self.process = subprocess.Popen([self.PROGRAM, "-d", "-C", config], cwd=folder,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_until("nbd-server listens",
-                   lambda: os.path.exists(self.socket) or self.process.poll() is not None)
-        if self.process.poll() is not None:
-            with open(self.log_path, encoding="utf-8", errors="replace") as log:
-                raise AssertionError("nbd-server did not start: " + log.read())
+        pid = os.path.join(folder, "nbd-server.pid")
+        # As a daemon: one in the foreground ends with its first connection.
+        tool(self.PROGRAM, "-C", config, "-p", pid)
+        wait_until("nbd-server listens", lambda: os.path.exists(self.socket))
+        with open(pid, encoding="ascii") as file:
+            self.pid = int(file.read())
 
     def uri(self):
         return f"nbd+unix:///tree?socket={self.socket}"
@@ -88,7 +84,7 @@ class NbdServer:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(timeout=DEADLINE)
+        os.kill(self.pid, signal.SIGTERM)
+        wait_until("nbd-server has ended", lambda: not os.path.exists(f"/proc/{self.pid}"))
         if os.path.exists(self.socket):
             os.unlink(self.socket)

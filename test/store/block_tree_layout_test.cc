@@ -99,14 +99,14 @@ TEST_CASE("what names a tree, and what names a path") {
   CHECK(parsed("tree:a?writes=replace&size=4K").writes == BlockTreePath::Writes::replace);
   for (const char* text :
        {"tree:", "tree:?size=1G", "tree:a?", "tree:a?size=1G", "tree:a?b?", "tree:a&b"})
-    CHECK(BlockTreePath::parse(text).ok() == (std::string(text).find(":?") == std::string::npos &&
-                                              std::string(text) != "tree:"));
+    CHECK(BlockTreePath::parse(text).ok() ==
+          (std::string(text).find(":?") == std::string::npos && std::string(text) != "tree:"));
 }
 
 TEST_CASE("a name that is wrong is told in a sentence") {
-  for (const char* text : {"tree:a?size=", "tree:a?size=0", "tree:a?size=many", "tree:a?page=1K",
-                           "tree:a?page=5000", "tree:a?page=8M", "tree:a?colour=blue", "tree:a?b",
-                           "tree:a?writes=never"}) {
+  for (const char* text :
+       {"tree:a?size=", "tree:a?size=0", "tree:a?size=many", "tree:a?page=1K", "tree:a?page=5000",
+        "tree:a?page=8M", "tree:a?colour=blue", "tree:a?b", "tree:a?writes=never"}) {
     const auto path = BlockTreePath::parse(text);
     CHECK(path.status().code() == Code::invalid);
     CHECK(path.status().message().find(text) == 0);

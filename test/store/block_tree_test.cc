@@ -4,8 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <map>
 #include <random>
 #include <thread>
@@ -79,14 +79,16 @@ TEST_CASE("a page is a file of 4096 bytes at the place that its number says") {
     std::vector<std::string> directories;
     std::string file;
   };
-  const Example examples[] = {
-      {3 * kMiB + 512, 5 * 4096, {}, "FILE0005"},
-      {kGiB, (1024 * 200 + 5) * 4096ull, {"TREE00C8"}, "TREE00C8/FILE0005"},
-      {5 * kGiB, (1ull << 32) + 4096, {"TREE0001", "TREE0001/TREE0000"},
-       "TREE0001/TREE0000/FILE0001"},
-      {8ull << 40, (1ull << 42) + 8192,
-       {"TREE0001", "TREE0001/TREE0000", "TREE0001/TREE0000/TREE0000"},
-       "TREE0001/TREE0000/TREE0000/FILE0002"}};
+  const Example examples[] = {{3 * kMiB + 512, 5 * 4096, {}, "FILE0005"},
+                              {kGiB, (1024 * 200 + 5) * 4096ull, {"TREE00C8"}, "TREE00C8/FILE0005"},
+                              {5 * kGiB,
+                               (1ull << 32) + 4096,
+                               {"TREE0001", "TREE0001/TREE0000"},
+                               "TREE0001/TREE0000/FILE0001"},
+                              {8ull << 40,
+                               (1ull << 42) + 8192,
+                               {"TREE0001", "TREE0001/TREE0000", "TREE0001/TREE0000/TREE0000"},
+                               "TREE0001/TREE0000/TREE0000/FILE0002"}};
   for (const Example& example : examples) {
     const TemporaryDirectory dir;
     const auto device = opened(tree(dir, example.size));
@@ -198,8 +200,7 @@ TEST_CASE("a tree is its twin in memory, under random events") {
         const std::uint64_t from = places[random() % 3];
         const std::uint64_t offset =
             from + random() % std::min<std::uint64_t>(size - from, 131072) / 512 * 512;
-        std::uint64_t length =
-            std::min<std::uint64_t>(size - offset, (1 + random() % 64) * 512);
+        std::uint64_t length = std::min<std::uint64_t>(size - offset, (1 + random() % 64) * 512);
         const bool zeros = random() % 3 == 0;
         if (zeros && random() % 2 == 0) length = std::min<std::uint64_t>(size - offset, 65536);
         AlignedBuffer data(length);
@@ -249,9 +250,8 @@ TEST_CASE("requests in flight are all carried out, on queues of several threads"
                      [&failures](const Status& status) { failures += !status.ok(); }});
       queue->kick();
       while (queue->in_flight() > 0) queue->wait();
-      queue->submit({IoKind::flush, 0, {}, [&failures](const Status& status) {
-                       failures += !status.ok();
-                     }});
+      queue->submit(
+          {IoKind::flush, 0, {}, [&failures](const Status& status) { failures += !status.ok(); }});
       while (queue->in_flight() > 0) queue->wait();
     });
   }
@@ -285,7 +285,8 @@ TEST_CASE("a page that is replaced is whole under its name at all times") {
   const auto device = opened(tree(dir, kMiB, "&writes=replace"));
   write_file(dir / ".FILE0000.new", "left by a crash");
   REQUIRE(put(*device, 0, 4096, 1).ok());
-  struct stat before {}, after {};
+  struct stat before {
+  }, after{};
   REQUIRE(::stat((dir / "FILE0000").c_str(), &before) == 0);
   REQUIRE(put(*device, 512, 512, 2).ok());
   REQUIRE(::stat((dir / "FILE0000").c_str(), &after) == 0);
@@ -311,7 +312,7 @@ TEST_CASE("a directory that is no tree of this size is refused") {
   CHECK(error(tree(dir, kGiB)) == Code::invalid);       // holds a file that is no page
   fs::remove(dir / "file");
   REQUIRE(put(*opened(tree(dir, 9 * kMiB)), 8 * kMiB, 4096, 1).ok());  // TREE0002/FILE0000
-  CHECK(error(tree(dir, 2 * kMiB)) == Code::invalid);   // would be files at the top
+  CHECK(error(tree(dir, 2 * kMiB)) == Code::invalid);                  // would be files at the top
   CHECK(error(tree(dir, 8 * kMiB)) == Code::invalid);   // would have TREE0001 at most
   CHECK(error(tree(dir, 40 * kGiB)) == Code::invalid);  // would have two levels
   CHECK(error(tree(dir, 9 * kMiB, "&page=64K")) == Code::invalid);

@@ -207,5 +207,6 @@ int point_in_time(const Arguments& arguments) {
 }  // namespace csnap::torture
 
 int main(int argc, char** argv) {
-  return csnap::torture::point_in_time(csnap::torture::parse_arguments(argc, argv, 40, {"--trees"}));
+  return csnap::torture::point_in_time(
+      csnap::torture::parse_arguments(argc, argv, 40, {"--trees"}));
 }

@@ -84,8 +84,8 @@ class Copy {
 
 Result<CopyOutcome> copy_volume(const CopyRequest& request) {
   CSNAP_ASSIGN(const auto source, open_source(request.source, request.addresses));
-  CSNAP_ASSIGN(Destination destination, open_destination(request.destination, request.addresses,
-                                                         *source, request.force));
+  CSNAP_ASSIGN(Destination destination,
+               open_destination(request.destination, request.addresses, *source, request.force));
   Copy copy(*source, *destination.end);
   std::vector<std::thread> threads;
   for (std::size_t i = 1; i < kThreads; ++i) threads.emplace_back([&copy] { copy.run(nullptr); });

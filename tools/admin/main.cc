@@ -270,8 +270,7 @@ Status connect_and_run(const AdminCommandLine& line, bool& told) {
 
 int run_and_tell(const AdminCommandLine& line) {
   bool told = false;
-  Status outcome =
-      line.command == AdminCommand::copy ? copy(line) : connect_and_run(line, told);
+  Status outcome = line.command == AdminCommand::copy ? copy(line) : connect_and_run(line, told);
   std::cout.flush();
   if (outcome.ok() && !std::cout.good()) {
     outcome = Status(Code::io_error, "standard output cannot be written");

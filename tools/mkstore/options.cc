@@ -19,7 +19,8 @@ po::options_description visible() {
   po::options_description options("Options");
   auto add = options.add_options();
   add("size", po::value<std::string>()->value_name("SIZE"),
-      "make STORE as a file (or tree) of this size if it does not exist; it takes space as it fills");
+      "make STORE as a file (or tree) of this size if it does not exist; it takes space as it "
+      "fills");
   add("preallocate",
       "with --size: write that file full of zeros, so that its file system need not look for\n"
       "blocks later; first writes are several times as fast then");

@@ -65,11 +65,10 @@ Result<Descriptor> open_for_probe(const std::string& path, Device& device, int f
   Descriptor file(::memfd_create("csnap-probe", MFD_CLOEXEC));
   bool made = file.fd >= 0 && ::ftruncate(file.fd, static_cast<off_t>(device.size())) == 0;
   for (const Part& part : parts)
-    made = made && ::pwrite(file.fd, part.data.data(), part.data.size(),
-                            static_cast<off_t>(part.offset)) ==
-                       static_cast<ssize_t>(part.data.size());
-  if (!made)
-    return Status(Code::io_error, path + ": cannot be examined: " + std::strerror(errno));
+    made = made &&
+           ::pwrite(file.fd, part.data.data(), part.data.size(), static_cast<off_t>(part.offset)) ==
+               static_cast<ssize_t>(part.data.size());
+  if (!made) return Status(Code::io_error, path + ": cannot be examined: " + std::strerror(errno));
   return file;
 }
 
