@@ -15,7 +15,7 @@
 namespace csnap {
 namespace {
 
-bool all_zero(std::span<const std::byte> data) {
+bool zeros_only(std::span<const std::byte> data) {
   return data.empty() || (data[0] == std::byte{0} &&
                           std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0);
 }
@@ -190,7 +190,7 @@ Status BlockTree::write(std::uint64_t offset, std::span<const std::byte> data) {
 Status BlockTree::write_page(std::uint64_t page, std::size_t within,
                              std::span<const std::byte> data) {
   const std::lock_guard lock(locks_[page % kLocks]);
-  const bool zero = all_zero(data);
+  const bool zero = zeros_only(data);
   if (zero && whole(page, within, data.size())) return remove(page);
   for (;;) {
     CSNAP_ASSIGN(const Found found, find(page));

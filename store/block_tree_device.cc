@@ -20,9 +20,9 @@ namespace {
 
 constexpr std::size_t kThreads = 8;
 // What one thread does of a request at a time.
-constexpr std::uint64_t kPiece = 64 << 10;
+constexpr std::uint64_t kPerThread = 64 << 10;
 
-Status carry_out(BlockTree& tree, IoKind kind, std::uint64_t offset, std::span<std::byte> data) {
+Status do_transfer(BlockTree& tree, IoKind kind, std::uint64_t offset, std::span<std::byte> data) {
   Status status = kind == IoKind::flush  ? tree.flush()
                   : kind == IoKind::read ? tree.read(offset, data)
                                          : tree.write(offset, data);
@@ -102,7 +102,7 @@ int BlockTreeDevice::event_fd() const {
 void BlockTreeDevice::queue(const std::shared_ptr<Pending>& pending, IoKind kind,
                             std::uint64_t offset, std::span<std::byte> data) {
   waiting_.push_back([tree = tree_, finished = finished_, pending, kind, offset, data] {
-    Status status = carry_out(*tree, kind, offset, data);
+    Status status = do_transfer(*tree, kind, offset, data);
     if (!status.ok()) {
       const std::lock_guard lock(pending->mutex);
       if (pending->status.ok()) pending->status = std::move(status);
@@ -126,7 +126,7 @@ void BlockTreeDevice::submit(IoRequest request) {
     return;
   }
   // At multiples of the page, so that no two threads have parts of one.
-  const std::uint64_t piece = std::max<std::uint64_t>(kPiece, tree_->layout().page());
+  const std::uint64_t piece = std::max<std::uint64_t>(kPerThread, tree_->layout().page());
   const std::uint64_t end = request.offset + request.data.size();
   pending->pieces = (end - 1) / piece - request.offset / piece + 1;
   while (!request.data.empty()) {
@@ -165,7 +165,7 @@ std::size_t BlockTreeDevice::wait() {
 
 Status BlockTreeDevice::transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> data) {
   CSNAP_TRY(check_request(*this, {kind, offset, data, nullptr}));
-  return carry_out(*tree_, kind, offset, data);
+  return do_transfer(*tree_, kind, offset, data);
 }
 
 }  // namespace csnap

@@ -20,7 +20,7 @@
 namespace csnap {
 namespace {
 
-constexpr std::uint64_t kSector = 512;
+constexpr std::uint64_t kFileSector = 512;
 
 std::string directory_of(const std::string& path) {
   const auto slash = path.find_last_of('/');
@@ -120,7 +120,7 @@ Status create_device_file(const std::string& path, std::uint64_t size,
   CSNAP_ASSIGN(const auto tree, BlockTreePath::parse(path));
   if (tree) return create_tree(*tree, path, size, filled != nullptr);
   const std::string what = path + ": cannot make a file of " + std::to_string(size) + " bytes";
-  if (size == 0 || size % kSector != 0)
+  if (size == 0 || size % kFileSector != 0)
     return Status(Code::invalid, what + ": the size must be a multiple of 512");
   if (size > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max()))
     return Status(Code::no_space, what + ": no file can be as large");
