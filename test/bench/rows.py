@@ -330,6 +330,8 @@ ALL = [
         lambda s: pages_of_a_tree(s, SIZE // 4)),
     Row("pages of a tree, flushed every 32", "nbd-server, treefiles", "IOPS", 3,
         lambda s: pages_of_a_tree(s, SIZE // 16, "--fsync=32")),
+    Row("pages of a tree, each flushed", "nbd-server, treefiles", "IOPS", 3,
+        lambda s: pages_of_a_tree(s, SIZE // 256, "--fsync=1")),
     Row("first writes, each flushed", "csnap's rewrites, each flushed", "IOPS", 0.45,
         lambda s: first_against_again(s, 1, FLUSHED, 1, 16 << 20)),
     Row("first writes with 64 snapshots", "with 1 snapshot", "IOPS", 0.95, snapshots_64_against_1),

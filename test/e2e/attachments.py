@@ -16,11 +16,13 @@ class Nbd:
         self.socket = os.path.join(store.folder, name + ".sock")
         self.log_path = os.path.join(store.folder, name + ".log")
         with open(self.log_path, "ab") as log:
+            start = log.tell()
             self.process = subprocess.Popen(
                 [program("csnap-nbd"), "--server", store.address, "--listen",
                  "unix:" + self.socket, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_until("csnap-nbd is ready",
-                   lambda: "csnap-nbd: ready" in self.log() or self.process.poll() is not None)
+                   lambda: "csnap-nbd: ready" in self.log()[start:] or
+                   self.process.poll() is not None)
         if self.process.poll() is not None:
             raise AssertionError("csnap-nbd did not start: " + self.log())
 
@@ -84,7 +86,10 @@ class NbdServer:
         return self
 
     def __exit__(self, *_):
+        with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as children:
+            pids = [self.pid, *map(int, children.read().split())]  # one for each connection
         os.kill(self.pid, signal.SIGTERM)
-        wait_until("nbd-server has ended", lambda: not os.path.exists(f"/proc/{self.pid}"))
+        wait_until("nbd-server has ended",
+                   lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids))
         if os.path.exists(self.socket):
             os.unlink(self.socket)

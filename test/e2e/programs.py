@@ -126,9 +126,12 @@ def check(condition, *what):
 
 
 def main(tests):
-    """Runs the functions; each one's name, with spaces for underscores, says what it shows."""
+    """Runs the functions, or those named on the command line; each one's name, with spaces for
+    underscores, says what it shows."""
     failed = 0
     for test in tests:
+        if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
+            continue
         name = test.__name__.replace("_", " ")
         try:
             test()
