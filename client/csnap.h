@@ -41,7 +41,7 @@ struct OpenOptions {
   std::optional<std::uint64_t> volume_id;  // instead of the name; 0 is the origin
   bool read_only = false;
   std::string client_name;  // in the server's logs and lists; empty: the program and its pid
-  // Where the devices are here; empty: where the server has them.
+  // Where the devices are here; empty: where the server has them. Also tree:DIRECTORY?size=SIZE.
   std::string origin_path;
   std::string store_path;
   // How long open() waits for a server that does not answer; 0: one attempt at each address.

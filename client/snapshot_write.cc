@@ -147,6 +147,9 @@ Result<std::vector<FinishedRun>> SnapshotIo::write_targets(const Write& write,
   }
   Status status = batch.wait();
   flusher_.wrote();
+  // The server makes the places the snapshot's, durably. Its flush reaches the data where that is
+  // one device or file for both; elsewhere the data goes first.
+  if (status.ok() && !store_.direct()) status = flusher_.flush();
   if (!status.ok()) return status;
   return runs;
 }

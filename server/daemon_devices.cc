@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/daemon_devices.h"
 
-#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -10,8 +9,7 @@
 namespace csnap {
 namespace {
 
-// Opens `path` and adds its description. The path is made absolute, links and all: a name such as
-// /dev/disk/by-id/... means the same on other hosts, what it points to does not.
+// Opens `path` and adds its description, with a name that clients can use.
 Result<std::unique_ptr<Device>> open_described(DeviceDescription::Kind kind,
                                                const std::string& path,
                                                std::vector<DeviceDescription>& descriptions) {
@@ -19,7 +17,7 @@ Result<std::unique_ptr<Device>> open_described(DeviceDescription::Kind kind,
   CSNAP_ASSIGN(const auto identity, identify(path));
   DeviceDescription description;
   description.kind = kind;
-  description.path = std::filesystem::absolute(path).lexically_normal().string();
+  description.path = absolute_device_name(path);
   description.size = device->size();
   description.identity = identity.to_string();
   descriptions.push_back(std::move(description));

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <utility>
 
+#include "store/block_tree.h"
 #include "store/errno_status.h"
 
 namespace csnap {
@@ -44,13 +45,29 @@ std::string describe_place(const DeviceIdentity& identity) {
   if (identity.rdev != 0)
     return "block device " + std::to_string(major(identity.rdev)) + ":" +
            std::to_string(minor(identity.rdev));
-  return "file with inode " + std::to_string(identity.inode) + " on device " +
+  // A tree of block files is its directory.
+  return "file or directory with inode " + std::to_string(identity.inode) + " on device " +
          std::to_string(major(identity.device)) + ":" + std::to_string(minor(identity.device));
+}
+
+Result<DeviceIdentity> identify_tree(const BlockTreePath& path) {
+  CSNAP_ASSIGN(const auto layout, BlockTree::layout_of(path));
+  struct stat info {};
+  if (::stat(path.directory.c_str(), &info) != 0)
+    return errno_status(errno, path.directory + ": cannot be examined");
+  DeviceIdentity identity;
+  identity.host = first_line("/proc/sys/kernel/random/boot_id");
+  identity.size = BlockTree::whole_sectors(layout);
+  identity.device = info.st_dev;
+  identity.inode = info.st_ino;
+  return identity;
 }
 
 }  // namespace
 
 Result<DeviceIdentity> identify(const std::string& path) {
+  CSNAP_ASSIGN(const auto tree, BlockTreePath::parse(path));
+  if (tree) return identify_tree(*tree);
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return errno_status(errno, path + ": cannot be examined");
   DeviceIdentity identity;

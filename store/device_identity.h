@@ -18,8 +18,9 @@ namespace csnap {
 struct DeviceIdentity {
   std::uint64_t size = 0;  // bytes
   std::string host = {};   // boot id of the host that looked; empty: not known
-  std::uint64_t device =
-      0;  // file system and inode, of a regular file; meaningful on that host only
+  // File system and inode, of a regular file or of the directory of a tree of block files;
+  // meaningful on that host only.
+  std::uint64_t device = 0;
   std::uint64_t inode = 0;
   std::uint64_t rdev = 0;   // device number, of a block device; 0 for a file. That host only
   std::string serial = {};  // world-wide name or serial of a block device; empty: not known
@@ -39,10 +40,10 @@ Result<DeviceIdentity> identify(const std::string& path);
 Status same_volume(const DeviceIdentity& mine, const DeviceIdentity& theirs,
                    const std::string& what);
 
-// An exclusive lock on a file or block device, held while the object lives, also against other
-// processes of this host. It does not hold anything up that does not ask for it (clients, fsck).
-// For a block device it is also an exclusive open: a mounted device, or one that is part of a
-// volume group or array, is busy.
+// An exclusive lock on a file, a block device or the directory of a tree, held while the object
+// lives, also against other processes of this host. It does not hold anything up that does not ask
+// for it (clients, fsck). For a block device it is also an exclusive open: a mounted device, or one
+// that is part of a volume group or array, is busy.
 class DeviceLock {
  public:
   ~DeviceLock();

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "store/block_tree_layout.h"
 #include "store/device_identity.h"
 #include "store/errno_status.h"
 
@@ -102,11 +103,14 @@ DeviceLock& DeviceLock::operator=(DeviceLock&& other) noexcept {
   return *this;
 }
 
-Result<DeviceLock> lock_device(const std::string& path) {
+Result<DeviceLock> lock_device(const std::string& name) {
+  CSNAP_ASSIGN(const auto tree, BlockTreePath::parse(name));
+  const std::string& path = tree ? tree->directory : name;
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return errno_status(errno, path + ": cannot be locked");
   const bool block = S_ISBLK(info.st_mode);
-  if (!block && !S_ISREG(info.st_mode))
+  if (tree && !S_ISDIR(info.st_mode)) return Status(Code::invalid, path + ": is not a directory");
+  if (!tree && !block && !S_ISREG(info.st_mode))
     return Status(Code::invalid, path + ": is neither a regular file nor a block device");
   // Read-only: closing a block device that was open for writing makes udev look at it again.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | (block ? O_EXCL : 0));

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "store/block_format.h"
+#include "store/block_tree_layout.h"
 #include "store/crc.h"
 #include "store/errno_status.h"
 #include "store/pack_format.h"
@@ -278,6 +279,8 @@ class PackFile::Side : public Device {
 };
 
 Result<bool> PackFile::is_pack(const std::string& path) {
+  CSNAP_ASSIGN(const auto tree, BlockTreePath::parse(path));
+  if (tree) return false;
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) return errno_status(errno, path);
   std::array<char, sizeof PackHeader::magic> magic{};

@@ -12,6 +12,7 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "test/e2e"))
 import programs  # noqa: E402
+from attachments import NbdServer  # noqa: E402,F401
 from programs import Daemon, Store, program, wait_until  # noqa: E402
 
 PATIENCE = 600  # seconds
@@ -93,13 +94,13 @@ def micro(pattern):
 class Csnap:
     """A store, its server on TCP and a Unix socket, and what is measured of it."""
 
-    def __init__(self, folder, origin_size, store_size, server=(), exceptions=0):
+    def __init__(self, folder, origin_size, store_size, server=(), exceptions=0, trees=False):
         os.environ["TMPDIR"] = folder
         import tempfile
         tempfile.tempdir = folder
         # Blocks that are there, as on any disk that is in use: a file system that has to find them
         # first, and to write down that it did, would be measured with everything else.
-        self.store = Store(origin_size, store_size, sparse=exceptions > 0)
+        self.store = Store(origin_size, store_size, sparse=exceptions > 0 or trees, trees=trees)
         if exceptions:
             output(program("csnap_big_store"), self.store.store, str(exceptions))
         self.port = free_port()

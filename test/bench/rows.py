@@ -7,10 +7,12 @@ import re
 import signal
 import statistics
 import subprocess
+import tempfile
 import time
 from typing import Callable
 
-from peers import (Csnap, CsnapNbd, QemuNbd, Redis, fio_file, fio_nbd, iops, micro, output, wait_until)
+from peers import (Csnap, CsnapNbd, NbdServer, QemuNbd, Redis, fio_file, fio_nbd, iops, micro, output,
+                   wait_until)
 
 GIB = 1 << 30
 
@@ -176,6 +178,26 @@ def plain(setting, rw, qemu):
 
 
 @contextlib.contextmanager
+def pages_of_a_tree(setting, size, *options):
+    """IOPS of 4 KiB writes through NBD to a tree of block files, each page once.
+
+    Each pair has new directories, and all stay to the end: ext4 hands an inode that was given back
+    out again only after a minute, and looks at each of these whenever it needs one.
+    """
+    with contextlib.ExitStack() as served:
+        def pair():
+            folder = tempfile.mkdtemp(prefix="pair.", dir=setting.folder)
+            tree = os.path.join(folder, "tree")
+            os.mkdir(tree)
+            with NbdServer(folder, tree, GIB) as server:
+                theirs = iops(fio_nbd(server.uri(), "randwrite", size=size, options=options))
+            csnap = served.enter_context(Csnap(folder, GIB, GIB // 16, trees=True))
+            with CsnapNbd(csnap) as nbd:
+                return iops(fio_nbd(nbd.uri(), "randwrite", size=size, options=options)), theirs
+        yield pair
+
+
+@contextlib.contextmanager
 def killed(setting, figure, limit):
     """figure(csnap, seconds to the first answer) of csnapd started after kill -9 under full load."""
     with Csnap(setting.folder, GIB, 2 * GIB) as csnap:
@@ -304,6 +326,12 @@ ALL = [
         lambda s: first_writes_against(s, qcow2)),
     *[Row(f"first writes, {n} snapshots", "csnap's rewrites", "IOPS", 0.28,
           lambda s, n=n: first_against_again(s, n)) for n in (1, 8, 32, 64)],
+    Row("pages of a tree, each written once", "nbd-server, treefiles", "IOPS", 3,
+        lambda s: pages_of_a_tree(s, SIZE // 4)),
+    Row("pages of a tree, flushed every 32", "nbd-server, treefiles", "IOPS", 3,
+        lambda s: pages_of_a_tree(s, SIZE // 16, "--fsync=32")),
+    Row("pages of a tree, each flushed", "nbd-server, treefiles", "IOPS", 3,
+        lambda s: pages_of_a_tree(s, SIZE // 256, "--fsync=1")),
     Row("first writes, each flushed", "csnap's rewrites, each flushed", "IOPS", 0.45,
         lambda s: first_against_again(s, 1, FLUSHED, 1, 16 << 20)),
     Row("first writes with 64 snapshots", "with 1 snapshot", "IOPS", 0.95, snapshots_64_against_1),

@@ -35,15 +35,23 @@ def wait_until(what, condition):
 
 
 class Store:
-    """An origin and a store for it, in a folder that goes at the end. Sparse files, or full ones."""
+    """An origin and a store for it, in a folder that goes at the end. Sparse files, or full ones.
 
-    def __init__(self, origin_size=64 << 20, store_size=64 << 20, options=(), sparse=True):
+    With CSNAP_TREES in the environment they are trees of block files, unless files are wanted."""
+
+    def __init__(self, origin_size=64 << 20, store_size=64 << 20, options=(), sparse=True,
+                 trees=bool(os.environ.get("CSNAP_TREES"))):
         self.folder = tempfile.mkdtemp(prefix="csnap-e2e.")
         self.origin = os.path.join(self.folder, "origin")
         self.store = os.path.join(self.folder, "store")
         self.address = "unix:" + os.path.join(self.folder, "csnapd.sock")
-        with open(self.origin, "wb") as file:
-            file.truncate(origin_size)
+        if trees:
+            os.mkdir(self.origin)
+            self.origin = f"tree:{self.origin}?size={origin_size}"
+            self.store = f"tree:{self.store}?size={store_size}"
+        else:
+            with open(self.origin, "wb") as file:
+                file.truncate(origin_size)
         if not sparse:
             subprocess.run(["dd", "if=/dev/zero", "of=" + self.origin, "bs=1M",
                             f"count={origin_size >> 20}", "conv=fsync", "status=none"], check=True)
@@ -118,9 +126,12 @@ def check(condition, *what):
 
 
 def main(tests):
-    """Runs the functions; each one's name, with spaces for underscores, says what it shows."""
+    """Runs the functions, or those named on the command line; each one's name, with spaces for
+    underscores, says what it shows."""
     failed = 0
     for test in tests:
+        if sys.argv[1:] and test.__name__ not in sys.argv[1:]:
+            continue
         name = test.__name__.replace("_", " ")
         try:
             test()

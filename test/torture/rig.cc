@@ -61,6 +61,14 @@ Rig::Rig(const RigOptions& options, const std::string& folder)
       folder_(folder.empty() ? make_folder() : folder),
       own_folder_(folder.empty()) {
   address_ = "unix:" + path("csnapd.sock");
+  if (options_.trees) {
+    std::filesystem::create_directory(path("origin"));
+    const auto tree = [this](const char* name, std::uint64_t size) {
+      return "tree:" + path(name) + "?size=" + std::to_string(size);
+    };
+    options_.origin_path = tree("origin", options_.origin_size);
+    options_.store_path = tree("store", options_.store_size);
+  }
   if (options_.origin_path.empty()) {
     options_.origin_path = path("origin");
     const int fd = open(path("origin").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -80,6 +88,11 @@ void Rig::make_store() {
   command.insert(command.end(), options_.mkstore.begin(), options_.mkstore.end());
   command.insert(command.end(), {options_.origin_path, options_.store_path});
   if (const auto made = run(command); made.code != 0) die("csnap-mkstore: " + made.output);
+}
+
+void Rig::copy(const std::string& from, const std::string& to) {
+  const auto copied = run({options_.programs + "/csnap-admin", "copy", "--force", from, to});
+  if (copied.code != 0) die("csnap-admin copy: " + copied.output);
 }
 
 Rig::~Rig() {

@@ -23,6 +23,7 @@ struct RigOptions {
   // Where these are, else in the folder. They are there already; the store may be a file that is
   // not there yet.
   std::string origin_path, store_path, metadata_path;
+  bool trees = false;                // both as trees of block files in the folder
   std::vector<std::string> mkstore;  // more options
   std::vector<std::string> server;
   int nbd_threads = 8;
@@ -63,6 +64,9 @@ class Rig {
   const std::string& folder() const { return folder_; }
   const std::string& origin_path() const { return options_.origin_path; }
   const std::string& store_path() const { return options_.store_path; }
+  // The origin's content to a file, and a file's content to the origin. REQUIRES: no server.
+  void read_origin(const std::string& file) { copy(options_.origin_path, file); }
+  void write_origin(const std::string& file) { copy(file, options_.origin_path); }
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
   const std::string& address() const { return address_; }
   // The last lines of a log.
@@ -71,6 +75,7 @@ class Rig {
 
  private:
   void make_store();
+  void copy(const std::string& from, const std::string& to);
   void launch_nbd(std::size_t number, Process& process);
 
   RigOptions options_;

@@ -72,6 +72,7 @@ class Run {
   static RigOptions options(const Arguments& arguments, std::uint64_t chunks) {
     RigOptions options;
     options.programs = arguments.programs;
+    options.trees = arguments.has("--trees");
     options.origin_size = chunks * kChunk;
     options.store_size = chunks * kChunk * 5 / 4 + (64 << 20);
     options.store_size -= options.store_size % kChunk;
@@ -84,7 +85,8 @@ class Run {
   }
 
   void fill_origin() {
-    const int fd = open(rig_.origin_path().c_str(), O_WRONLY | O_CLOEXEC);
+    const std::string content = rig_.path("content");
+    const int fd = open(content.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     std::vector<std::byte> data(kPiece);
     for (std::uint64_t at = 0; at < chunks_ * kChunk; at += data.size()) {
       data.resize(std::min<std::size_t>(kPiece, chunks_ * kChunk - at));
@@ -94,6 +96,7 @@ class Run {
         fail("cannot fill the origin");
     }
     close(fd);
+    rig_.write_origin(content);
   }
 
   // How many of them, from the front, were acknowledged.
@@ -207,6 +210,8 @@ class Run {
 }  // namespace csnap::torture
 
 int main(int argc, char** argv) {
-  const auto arguments = csnap::torture::parse_arguments(argc, argv, 0, {"--quick"});
-  return csnap::torture::Run(arguments, arguments.has("--quick") ? 10'000 : 100'000).run();
+  const auto arguments = csnap::torture::parse_arguments(argc, argv, 0, {"--quick", "--trees"});
+  std::uint64_t exceptions = arguments.has("--quick") ? 10'000 : 100'000;
+  if (arguments.has("--trees")) exceptions /= 5;  // each takes the making of a file or two
+  return csnap::torture::Run(arguments, exceptions).run();
 }

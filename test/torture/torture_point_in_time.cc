@@ -174,6 +174,7 @@ int point_in_time(const Arguments& arguments) {
   std::mt19937_64 random(arguments.seed);
   RigOptions options;
   options.programs = arguments.programs;
+  options.trees = arguments.has("--trees");
   options.origin_size = kOriginSize;
   Rig rig(options);
   rig.start_server();
@@ -206,5 +207,6 @@ int point_in_time(const Arguments& arguments) {
 }  // namespace csnap::torture
 
 int main(int argc, char** argv) {
-  return csnap::torture::point_in_time(csnap::torture::parse_arguments(argc, argv, 40, {}));
+  return csnap::torture::point_in_time(
+      csnap::torture::parse_arguments(argc, argv, 40, {"--trees"}));
 }

@@ -71,7 +71,9 @@ class Killer {
 };
 
 void verify_origin_device(World& world) {
-  std::ifstream file(world.rig().path("origin"), std::ios::binary);
+  const std::string copy = world.rig().path("copy");
+  world.rig().read_origin(copy);
+  std::ifstream file(copy, std::ios::binary);
   std::vector<char> data((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   world.same(*world.origin(), 0, std::as_bytes(std::span(data)), "the origin's device");
 }
@@ -82,6 +84,7 @@ RigOptions rig_options(const Arguments& arguments, std::mt19937_64& random) {
   static const char* const kLeases[] = {"2000", "10000"};
   RigOptions options;
   options.programs = arguments.programs;
+  options.trees = arguments.has("--trees");
   options.origin_size = 32 << 20;
   options.store_size = 2u << 30;
   const char* chunk = kChunks[random() % std::size(kChunks)];
@@ -152,6 +155,6 @@ int torture(const Arguments& arguments) {
 }  // namespace csnap::torture
 
 int main(int argc, char** argv) {
-  const auto arguments = csnap::torture::parse_arguments(argc, argv, 60, {"--no-kill"});
+  const auto arguments = csnap::torture::parse_arguments(argc, argv, 60, {"--no-kill", "--trees"});
   return csnap::torture::torture(arguments);
 }

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "client/csnap.h"
+#include "store/size.h"
+#include "tools/admin/copy.h"
 #include "tools/admin/handle.h"
 #include "tools/admin/options.h"
 #include "tools/admin/report.h"
@@ -213,6 +215,31 @@ Status check(Admin& admin, const AdminCommandLine& line, bool& told) {
                                       "run csnap-check --repair");
 }
 
+// Asks the server for nothing but the volumes.
+Status copy(const AdminCommandLine& line) {
+  CopyRequest request;
+  request.source = line.names[0];
+  request.destination = line.names[1];
+  request.addresses = line.addresses;
+  request.force = line.force;
+  Progress progress("copying", line.progress || is_terminal(STDERR_FILENO));
+  request.progress = [&progress](double part) { progress.update(part); };
+  CSNAP_ASSIGN(const CopyOutcome outcome, copy_volume(request));
+  progress.clear();
+  if (line.json) {
+    print({{"source", line.names[0]},
+           {"destination", outcome.destination},
+           {"size", outcome.size},
+           {"written", outcome.written},
+           {"made", outcome.made}});
+  } else {
+    std::cout << "copied " << line.names[0] << " to " << outcome.destination << ": "
+              << format_size(outcome.size) << ", of which " << format_size(outcome.written)
+              << " had to be written\n";
+  }
+  return {};
+}
+
 Status run(Admin& admin, const AdminCommandLine& line, bool& told) {
   switch (line.command) {
     case AdminCommand::create:
@@ -237,17 +264,22 @@ Status run(Admin& admin, const AdminCommandLine& line, bool& told) {
       return tell_handle(admin, line);
     case AdminCommand::resolve:
       return resolve_handle(admin, line);
+    case AdminCommand::copy:
+      break;  // needs no connection of this kind
   }
   return Status(Code::internal, "a command without a function");
 }
 
-int connect_and_run(const AdminCommandLine& line) {
+Status connect_and_run(const AdminCommandLine& line, bool& told) {
   AdminOptions options;
   options.addresses = line.addresses;
-  auto admin = Admin::connect(options);
-  Status outcome = admin.status();
+  CSNAP_ASSIGN(const auto admin, Admin::connect(options));
+  return run(*admin, line, told);
+}
+
+int run_and_tell(const AdminCommandLine& line) {
   bool told = false;
-  if (outcome.ok()) outcome = run(**admin, line, told);
+  Status outcome = line.command == AdminCommand::copy ? copy(line) : connect_and_run(line, told);
   std::cout.flush();
   if (outcome.ok() && !std::cout.good()) {
     outcome = Status(Code::io_error, "standard output cannot be written");
@@ -278,5 +310,5 @@ int main(int argc, char** argv) {
     std::puts("csnap-admin " CSNAP_VERSION);
     return 0;
   }
-  return csnap::connect_and_run(*line);
+  return csnap::run_and_tell(*line);
 }

@@ -22,7 +22,7 @@ struct CommandForm {
   const char* what;
   std::size_t more = 0;  // that it may take besides
 };
-constexpr std::array<CommandForm, 11> kCommands{{
+constexpr std::array<CommandForm, 12> kCommands{{
     {"create", AdminCommand::create, 1, "create NAME", "make a snapshot of the origin"},
     {"delete", AdminCommand::remove, 1, "delete NAME [--force]", "remove a snapshot"},
     {"rename", AdminCommand::rename, 2, "rename OLD NEW", "give a snapshot another name"},
@@ -34,6 +34,8 @@ constexpr std::array<CommandForm, 11> kCommands{{
     {"rmap", AdminCommand::rmap, 0, "rmap [BEGIN..END]", "what each chunk of the store is", 1},
     {"handle", AdminCommand::handle, 1, "handle NAME", "what names a volume for ever"},
     {"resolve", AdminCommand::resolve, 1, "resolve HANDLE", "the volume that a handle names"},
+    {"copy", AdminCommand::copy, 2, "copy SOURCE DESTINATION [--force]",
+     "copy a volume: snapshot:NAME, origin, a device, a file, a tree of block files"},
 }};
 
 po::options_description options_description() {
@@ -42,14 +44,16 @@ po::options_description options_description() {
   add("server", po::value<std::vector<std::string>>()->value_name("ADDRESS"),
       "unix:PATH or HOST:PORT. Default: where csnapd listens by default");
   add("json", "print JSON");
-  add("force", "delete: do not ask, and take the snapshot away from clients that have it open");
+  add("force",
+      "delete: do not ask, and take the snapshot away from clients that have it open;\n"
+      "copy: write to a destination that may hold something");
   add("data", "check: compare the data of every copied chunk with its checksum, too");
-  add("progress", "check: show how far it is, also when standard error is no terminal");
   add("bad-sectors", po::value<std::string>()->value_name("FILE"),
       "rmap: instead, what is hurt by the blocks of the store that badblocks listed in FILE "
       "(-: standard input)");
   add("block-size", po::value<std::string>()->value_name("SIZE"),
       "rmap --bad-sectors: the blocks are of so many bytes; as badblocks, 1024 by default");
+  add("progress", "check, copy: show how far it is, also when standard error is no terminal");
   add("version", "print the version");
   add("help,h", "print this text");
   return options;
@@ -78,11 +82,15 @@ Status take_command(const std::vector<std::string>& words, AdminCommandLine& opt
     }
     options.command = command.command;
     options.names.assign(words.begin() + 1, words.end());
-    if (options.force && options.command != AdminCommand::remove) {
-      return usage_error("--force is for delete");
+    const bool copies = options.command == AdminCommand::copy;
+    if (options.force && options.command != AdminCommand::remove && !copies) {
+      return usage_error("--force is for delete and copy");
     }
-    if ((options.data || options.progress) && options.command != AdminCommand::check) {
-      return usage_error(std::string(options.data ? "--data" : "--progress") + " is for check");
+    if (options.data && options.command != AdminCommand::check) {
+      return usage_error("--data is for check");
+    }
+    if (options.progress && options.command != AdminCommand::check && !copies) {
+      return usage_error("--progress is for check and copy");
     }
     return take_rmap(options);
   }
@@ -97,7 +105,11 @@ std::string admin_usage() {
           "Makes, removes and looks at the snapshots of a volume, through its csnapd.\n\n"
           "Commands:\n";
   for (const auto& command : kCommands) {
-    text << "  " << command.form << std::string(24 - std::string(command.form).size(), ' ')
+    constexpr std::size_t kWidth = 24;
+    const std::string form = command.form;
+    text << "  " << form
+         << (form.size() < kWidth ? std::string(kWidth - form.size(), ' ')
+                                  : "\n  " + std::string(kWidth, ' '))
          << command.what << '\n';
   }
   text << '\n'

@@ -21,7 +21,8 @@ enum class AdminCommand {
   check,
   rmap,
   handle,
-  resolve
+  resolve,
+  copy
 };
 
 struct AdminCommandLine {
@@ -31,8 +32,8 @@ struct AdminCommandLine {
   bool json = false;
   bool force = false;
   bool data = false;      // check: the data of the copied chunks, too
-  bool progress = false;  // check: show it although standard error is no terminal
   RmapRequest rmap;       // but for json
+  bool progress = false;  // check, copy: show it although standard error is no terminal
   bool help = false;      // when one of these two is set, nothing else counts
   bool version = false;
 };

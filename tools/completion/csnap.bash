@@ -107,7 +107,7 @@ _csnap_admin() {
   _csnap_previous
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      create | delete | rename | list | status | locks | dump | check | rmap | handle | resolve) command=${COMP_WORDS[i]} ;;
+      create | delete | rename | list | status | locks | dump | check | rmap | handle | resolve | copy) command=${COMP_WORDS[i]} ;;
     esac
   done
   if [[ $prev == --server ]]; then
@@ -123,13 +123,18 @@ _csnap_admin() {
       _csnap_words "--data --progress --server --json --help"
     elif [[ $command == rmap ]]; then
       _csnap_words "--bad-sectors --block-size --server --json --help"
+    elif [[ $command == copy ]]; then
+      _csnap_words "--force --progress --server --json --help"
     else
       _csnap_words "--server --json --version --help"
     fi
   elif [[ -z $command ]]; then
-    _csnap_words "create delete rename list status locks dump check rmap handle resolve"
+    _csnap_words "create delete rename list status locks dump check rmap handle resolve copy"
   elif [[ $command == delete || $command == handle || ($command == rename && $prev == rename) ]]; then
     _csnap_snapshots
+  elif [[ $command == copy ]]; then
+    _csnap_paths
+    COMPREPLY+=($(compgen -W "origin snapshot: tree:" -- "$cur"))
   fi
 }
 

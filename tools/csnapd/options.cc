@@ -30,7 +30,7 @@ po::options_description settings() {
   po::options_description options("Settings, also in the file of --config as NAME = VALUE");
   auto add = options.add_options();
   add("origin", po::value<std::string>()->value_name("PATH"),
-      "the origin volume: a block device or a file");
+      "the origin volume: a block device, a file, or tree:DIRECTORY?size=SIZE (csnapd(8))");
   add("store", po::value<std::string>()->value_name("PATH"),
       "the snapshot store that csnap-mkstore made for it");
   add("metadata", po::value<std::string>()->value_name("PATH"),

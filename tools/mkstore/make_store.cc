@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/mkstore/make_store.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <memory>
 #include <optional>
 
@@ -16,11 +12,6 @@
 
 namespace csnap {
 namespace {
-
-bool exists(const std::string& path) {
-  struct stat st {};
-  return ::lstat(path.c_str(), &st) == 0 || errno != ENOENT;
-}
 
 bool same_place(const DeviceIdentity& a, const DeviceIdentity& b) {
   if (a.rdev != 0 || b.rdev != 0) return a.rdev == b.rdev;
@@ -56,7 +47,7 @@ class NewFile {
  public:
   explicit NewFile(std::string path) : path_(std::move(path)) {}
   ~NewFile() {
-    if (!path_.empty()) ::unlink(path_.c_str());
+    if (!path_.empty()) remove_device_file(path_);
   }
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
@@ -118,8 +109,8 @@ Result<Superblock> plan(const MkstoreOptions& options, const Uuid& uuid,
 
 // The old signatures go first: a device must never look like two things.
 Status write_store(Target& store, Target* metadata, const Superblock& superblock) {
-  CSNAP_TRY(wipe_signatures(store.path));
-  if (metadata) CSNAP_TRY(wipe_signatures(metadata->path));
+  CSNAP_TRY(wipe_signatures(store.path, *store.device));
+  if (metadata) CSNAP_TRY(wipe_signatures(metadata->path, *metadata->device));
   return format_store(*store.device, metadata ? metadata->device.get() : nullptr, superblock);
 }
 
@@ -129,7 +120,7 @@ Result<MadeStore> make_store(const MkstoreOptions& options, const Uuid& uuid) {
   auto origin = identify(options.origin);
   if (!origin.ok()) return origin.status().with_context("origin");
   CSNAP_TRY(check_origin(options));
-  const bool there = exists(options.store);
+  const bool there = device_exists(options.store);
   CSNAP_TRY(check_size_option(options, there));
 
   std::optional<Target> store, metadata;

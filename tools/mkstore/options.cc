@@ -4,6 +4,7 @@
 #include <bit>
 #include <sstream>
 
+#include "store/block_tree_layout.h"
 #include "tools/common/command_line.h"
 #include "tools/common/size.h"
 
@@ -18,7 +19,8 @@ po::options_description visible() {
   po::options_description options("Options");
   auto add = options.add_options();
   add("size", po::value<std::string>()->value_name("SIZE"),
-      "make STORE as a file of this size if it does not exist; it takes space as it fills");
+      "make STORE as a file (or tree) of this size if it does not exist; it takes space as it "
+      "fills");
   add("preallocate",
       "with --size: write that file full of zeros, so that its file system need not look for\n"
       "blocks later; first writes are several times as fast then");
@@ -85,13 +87,25 @@ Status take_values(const po::variables_map& values, MkstoreOptions& out) {
   return {};
 }
 
+// For a tree of block files the size is part of its name, too.
+Status take_tree_size(MkstoreOptions& out) {
+  CSNAP_ASSIGN(auto tree, BlockTreePath::parse(out.store));
+  if (!tree || out.size == 0) return {};
+  if (tree->size != 0 && tree->size != out.size)
+    return Status(Code::invalid, "--size and size= in " + out.store + " differ");
+  tree->size = out.size;
+  out.store = tree->to_string();
+  return {};
+}
+
 }  // namespace
 
 std::string mkstore_usage() {
   std::ostringstream text;
   text << "Usage: csnap-mkstore [OPTIONS] ORIGIN STORE\n\n"
           "Makes STORE, a device or a file, the snapshot store of the volume ORIGIN. What is on\n"
-          "ORIGIN is neither read nor changed; what is on STORE is lost.\n\n"
+          "ORIGIN is neither read nor changed; what is on STORE is lost. Either may be a tree of\n"
+          "block files, tree:DIRECTORY?size=SIZE.\n\n"
        << visible()
        << "\nSizes: 64K, 512M, 2G, 1.5TiB. Exit codes: 0 made, 1 not made, 2 wrong usage.\n"
           "Example: csnap-mkstore --size 20G /dev/vg0/data /var/lib/csnap/data.store\n";
@@ -115,6 +129,7 @@ Result<MkstoreOptions> parse_mkstore_options(const std::vector<std::string>& arg
   out.origin = paths[0];
   out.store = paths[1];
   CSNAP_TRY(take_values(values, out));
+  CSNAP_TRY(take_tree_size(out));
   return out;
 }
 

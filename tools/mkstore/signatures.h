@@ -16,6 +16,6 @@ namespace csnap {
 Result<std::optional<std::string>> find_content(const std::string& path, Device& device);
 
 // Removes every signature that libblkid finds, so that nobody takes the device for what it was.
-Status wipe_signatures(const std::string& path);
+Status wipe_signatures(const std::string& path, Device& device);
 
 }  // namespace csnap

@@ -12,6 +12,7 @@
 #include <nbdkit-plugin.h>
 #include <sys/prctl.h>
 
+#include "store/open_device.h"
 #include "tools/nbdkit/exports.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -68,9 +69,14 @@ int csnap_config(const char* key, const char* value) {
   if (name == "server") {
     settings.servers.emplace_back(value);
   } else if (name == "origin" || name == "store") {
+    std::string& out = name == "origin" ? settings.origin_path : settings.store_path;
+    if (csnap::names_block_tree(value)) {
+      out = csnap::absolute_device_name(value);
+      return 0;
+    }
     char* path = nbdkit_realpath(value);
     if (path == nullptr) return -1;
-    (name == "origin" ? settings.origin_path : settings.store_path) = path;
+    out = path;
     free(path);
   } else if (name == "announce") {
     announcement = value;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/common/size.h"
+#include "store/size.h"
 
 #include <cctype>
 #include <limits>

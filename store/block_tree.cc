@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/block_tree.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "store/errno_status.h"
+
+namespace csnap {
+namespace {
+
+bool zeros_only(std::span<const std::byte> data) {
+  return data.empty() || (data[0] == std::byte{0} &&
+                          std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0);
+}
+
+// An errno, or 0. What lies beyond the end of the file reads as zeros.
+int read_fully(int fd, std::size_t offset, std::span<std::byte> data) {
+  while (!data.empty()) {
+    const ssize_t n = ::pread(fd, data.data(), data.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (n == 0) break;
+    data = data.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::size_t>(n);
+  }
+  std::fill(data.begin(), data.end(), std::byte{0});
+  return 0;
+}
+
+int write_fully(int fd, std::size_t offset, std::span<const std::byte> data) {
+  while (!data.empty()) {
+    const ssize_t n = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return n < 0 ? errno : EIO;
+    data = data.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::size_t>(n);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Status BlockTree::failure(const char* what, const std::string& file, int error) const {
+  const std::string place = name_ + ": cannot " + what + " " + (file.empty() ? "." : file);
+  switch (error) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return Status(Code::denied, place + ": " + errno_text(error) +
+                                      "; give this user permission for the files of the tree");
+    case ENOSPC:
+    case EDQUOT:
+      return Status(Code::no_space, place + ": " + errno_text(error) +
+                                        "; the file system of the tree is full, or has no "
+                                        "inode left");
+    case EMFILE:
+    case ENFILE:
+      return Status(Code::io_error,
+                    place + ": " + errno_text(error) + "; raise the limit with ulimit -n");
+    default:
+      return Status(Code::io_error, place + ": " + errno_text(error));
+  }
+}
+
+bool BlockTree::whole(std::uint64_t page, std::size_t within, std::size_t length) const {
+  return within == 0 && (length == layout_.page() || page * layout_.page() + length == size());
+}
+
+// -- opening files --------------------------------------------------------------------------------
+
+std::uint64_t BlockTree::directory_key(unsigned level, std::uint64_t page) const {
+  return page >> (kTreeFanBits * (layout_.levels() + 1 - level));
+}
+
+// A descriptor, or a negative errno. A directory that is kept open may have been removed, and made
+// again, by another process: only the way from the top says that a file is not there.
+int BlockTree::open_file(std::uint64_t page, const std::string& name, int flags) {
+  flags |= O_CLOEXEC;
+  const std::uint64_t key = directory_key(layout_.levels(), page);
+  const OpenFilePtr directory = directories_.get(key);
+  for (bool tried_again = false;;) {
+    int fd = -1;
+    if (directory) fd = ::openat(directory->fd(), name.c_str(), flags, 0600);
+    if (!directory || (fd < 0 && errno == ENOENT)) {
+      const std::string path =
+          layout_.levels() == 0 ? name : layout_.directory_of(page) + "/" + name;
+      fd = ::openat(root_, path.c_str(), flags, 0600);
+      if (directory && fd >= 0) directories_.forget(key);
+    }
+    if (fd >= 0) return fd;
+    const int error = errno;
+    if (error == EINTR) continue;
+    if ((error != EMFILE && error != ENFILE) || tried_again) return -error;
+    tried_again = true;
+    files_.clear();
+    directories_.clear();
+  }
+}
+
+Result<BlockTree::Found> BlockTree::find(std::uint64_t page) {
+  if (auto file = files_.get(page)) return Found{std::move(file), true};
+  const int fd = open_file(page, layout_.file_name(page), read_only_ ? O_RDONLY : O_RDWR);
+  if (fd == -ENOENT) return Found{};
+  if (fd < 0) return failure("open", layout_.path_of(page), -fd);
+  auto file = std::make_shared<const OpenFile>(fd);
+  files_.put(page, file);
+  // The directory is kept when it is wanted a second time: not for single pages here and there.
+  const std::uint64_t key = directory_key(layout_.levels(), page);
+  if (layout_.levels() > 0 && local_ && last_directory_.exchange(key) == key &&
+      !directories_.get(key)) {
+    const int directory =
+        ::openat(root_, layout_.directory_of(page).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory >= 0) directories_.put(key, std::make_shared<const OpenFile>(directory));
+  }
+  return Found{std::move(file), false};
+}
+
+Status BlockTree::make_directories(std::uint64_t page) {
+  for (unsigned level = 1; level <= layout_.levels(); ++level) {
+    const std::string path = layout_.directory_of(page, level);
+    if (::mkdirat(root_, path.c_str(), 0700) == 0) {
+      directory_changed(level - 1, page);
+    } else if (errno == ENOENT && level > 1) {
+      level = 0;  // somebody removed the one above, which was empty: from the start
+    } else if (errno != EEXIST) {
+      return failure("make", path, errno);
+    }
+  }
+  return {};
+}
+
+// With O_CREAT; makes the directories that it takes. The errno when it is there already: EEXIST.
+Result<int> BlockTree::open_new(std::uint64_t page, const std::string& name, int flags) {
+  for (;;) {
+    const int fd = open_file(page, name, flags | O_CREAT);
+    if (fd >= 0 || fd == -EEXIST) return fd;
+    if (fd != -ENOENT || layout_.levels() == 0) return failure("make", layout_.path_of(page), -fd);
+    CSNAP_TRY(make_directories(page));
+  }
+}
+
+// -- reading --------------------------------------------------------------------------------------
+
+Status BlockTree::read_page(std::uint64_t page, std::size_t within, std::span<std::byte> data) {
+  for (;;) {
+    CSNAP_ASSIGN(const Found found, find(page));
+    if (!found.file) {
+      std::fill(data.begin(), data.end(), std::byte{0});
+      return {};
+    }
+    if (const int error = read_fully(found.file->fd(), within, data); error != 0)
+      return failure("read", layout_.path_of(page), error);
+    struct stat info {};
+    if (!found.cached || (::fstat(found.file->fd(), &info) == 0 && info.st_nlink > 0)) return {};
+    files_.forget(page);
+  }
+}
+
+Status BlockTree::read(std::uint64_t offset, std::span<std::byte> data) {
+  while (!data.empty()) {
+    const std::size_t within = offset % layout_.page();
+    const std::size_t length = std::min<std::size_t>(data.size(), layout_.page() - within);
+    CSNAP_TRY(read_page(offset / layout_.page(), within, data.first(length)));
+    data = data.subspan(length);
+    offset += length;
+  }
+  return {};
+}
+
+// -- writing --------------------------------------------------------------------------------------
+
+Status BlockTree::write(std::uint64_t offset, std::span<const std::byte> data) {
+  while (!data.empty()) {
+    const std::size_t within = offset % layout_.page();
+    const std::size_t length = std::min<std::size_t>(data.size(), layout_.page() - within);
+    CSNAP_TRY(write_page(offset / layout_.page(), within, data.first(length)));
+    data = data.subspan(length);
+    offset += length;
+  }
+  return {};
+}
+
+Status BlockTree::write_page(std::uint64_t page, std::size_t within,
+                             std::span<const std::byte> data) {
+  const std::lock_guard lock(locks_[page % kLocks]);
+  const bool zero = zeros_only(data);
+  if (zero && whole(page, within, data.size())) return remove(page);
+  for (;;) {
+    CSNAP_ASSIGN(const Found found, find(page));
+    if (found.file && replace_) return replace(page, within, data);
+    if (!found.file && zero) return {};
+    CSNAP_ASSIGN(const Outcome outcome,
+                 found.file ? overwrite(page, *found.file, within, data) : add(page, within, data));
+    if (outcome == Outcome::done) return {};
+  }
+}
+
+// again: it was removed, or replaced.
+Result<BlockTree::Outcome> BlockTree::overwrite(std::uint64_t page, const OpenFile& file,
+                                                std::size_t within,
+                                                std::span<const std::byte> data) {
+  if (const int error = write_fully(file.fd(), within, data); error != 0)
+    return failure("write", layout_.path_of(page), error);
+  struct stat info {};
+  if (::fstat(file.fd(), &info) != 0) return failure("examine", layout_.path_of(page), errno);
+  if (info.st_nlink == 0) {
+    files_.forget(page);
+    return Outcome::again;
+  }
+  // One that a crash left too short.
+  if (info.st_size < layout_.page() && ::ftruncate(file.fd(), layout_.page()) != 0)
+    return failure("lengthen", layout_.path_of(page), errno);
+  unsynced_.wrote(page);
+  return Outcome::done;
+}
+
+// A new page has its length before it has data: whatever a crash makes durable of the two, in the
+// order in which it was done, is a whole page.
+Result<BlockTree::Outcome> BlockTree::add(std::uint64_t page, std::size_t within,
+                                          std::span<const std::byte> data) {
+  CSNAP_ASSIGN(const int fd, open_new(page, layout_.file_name(page), O_RDWR | O_EXCL));
+  if (fd == -EEXIST) return Outcome::again;
+  auto file = std::make_shared<const OpenFile>(fd);
+  file_added_or_removed(page);
+  Status failed;
+  if (::ftruncate(fd, layout_.page()) != 0)
+    failed = failure("lengthen", layout_.path_of(page), errno);
+  else if (const int error = write_fully(fd, within, data); error != 0)
+    failed = failure("write", layout_.path_of(page), error);
+  if (!failed.ok()) {
+    CSNAP_TRY(remove(page));  // a file of zeros would say nothing, and take space
+    return failed;
+  }
+  unsynced_.wrote(page);
+  files_.put(page, std::move(file));
+  return Outcome::done;
+}
+
+// The new content is whole and durable before it takes the place of the old one.
+Status BlockTree::replace(std::uint64_t page, std::size_t within, std::span<const std::byte> data) {
+  std::vector<std::byte> content(layout_.page());
+  if (data.size() < content.size()) CSNAP_TRY(read_page(page, 0, content));
+  std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(within));
+  // A fixed name: what a crash leaves of it is used by the next write of the page.
+  const std::string name = "." + layout_.file_name(page) + ".new";
+  CSNAP_ASSIGN(const int fd, open_new(page, name, O_RDWR | O_TRUNC));
+  auto file = std::make_shared<const OpenFile>(fd);
+  const std::string folder = layout_.levels() == 0 ? "" : layout_.directory_of(page) + "/";
+  int error = write_fully(fd, 0, content);
+  if (error == 0 && ::fdatasync(fd) != 0) error = errno;
+  if (error == 0 &&
+      ::renameat(root_, (folder + name).c_str(), root_, layout_.path_of(page).c_str()) != 0)
+    error = errno;
+  if (error != 0) {
+    ::unlinkat(root_, (folder + name).c_str(), 0);  // else the next write of the page uses it
+    return failure("replace", layout_.path_of(page), error);
+  }
+  files_.put(page, std::move(file));
+  file_added_or_removed(page);
+  return {};
+}
+
+Status BlockTree::remove(std::uint64_t page) {
+  const std::string path = layout_.path_of(page);
+  files_.forget(page);
+  if (::unlinkat(root_, path.c_str(), 0) != 0) {
+    if (errno == ENOENT) return {};
+    return failure("remove", path, errno);
+  }
+  file_added_or_removed(page);
+  remove_empty_directories(page);
+  return {};
+}
+
+// Whoever makes a file there just now makes the directory again.
+void BlockTree::remove_empty_directories(std::uint64_t page) {
+  for (unsigned level = layout_.levels(); level > 0; --level) {
+    const std::string path = layout_.directory_of(page, level);
+    if (::unlinkat(root_, path.c_str(), AT_REMOVEDIR) != 0) return;
+    if (level == layout_.levels()) directories_.forget(directory_key(level, page));
+    directory_changed(level - 1, page);
+  }
+}
+
+}  // namespace csnap
