@@ -47,6 +47,17 @@ struct Piece {
   BounceBuffer whole;            // of a chunk of which only a part is asked for
 };
 
+std::uint64_t device_chunk(const Piece& piece) {
+  const ReadSource& s = *piece.source;
+  return s.on_origin ? piece.first.value : s.store.value + (piece.first - s.chunks.start);
+}
+
+// As they lie on each device.
+void sort_by_place(std::vector<Piece>& pieces) {
+  std::ranges::sort(pieces, {},
+                    [](const Piece& piece) { return std::pair(device_chunk(piece), piece.from); });
+}
+
 std::uint32_t checksum_of(const ReadSource& source, Chunk c) {
   return source.crcs.empty() ? 0 : source.crcs[c - source.chunks.start];
 }
@@ -95,15 +106,23 @@ std::optional<Chunk> find_mismatch(const Piece& piece, std::uint64_t chunk_size)
 }  // namespace
 
 // ok, and what was not as its checksum says; or the failure of a device.
+// REQUIRES: both in order, and the sources cover the parts.
 Result<std::optional<SnapshotIo::Mismatch>> SnapshotIo::read_sources(
-    const std::vector<ReadSource>& sources, std::uint64_t start, std::span<std::byte> into) {
+    const std::vector<ReadSource>& sources, std::span<const ReadPart> parts) {
   std::vector<Piece> pieces;
-  const std::uint64_t end = start + into.size();
+  auto part = parts.begin();
   for (const ReadSource& s : sources) {
-    const std::uint64_t from = std::max(start, start_of(s.chunks.start));
-    const std::uint64_t to = std::min(end, start_of(s.chunks.end()));
-    cut(s, info_.chunk_size, from, into.subspan(from - start, to - from), pieces);
+    const std::uint64_t source_end = start_of(s.chunks.end());
+    while (part != parts.end() && part->offset < source_end) {
+      const std::uint64_t end = part->offset + part->data.size();
+      const std::uint64_t from = std::max(part->offset, start_of(s.chunks.start));
+      const std::uint64_t to = std::min(end, source_end);
+      cut(s, info_.chunk_size, from, part->data.subspan(from - part->offset, to - from), pieces);
+      if (end > source_end) break;  // the rest is in the next source
+      ++part;
+    }
   }
+  if (parts.size() > 1) sort_by_place(pieces);
   std::optional<IoBatch> origin, store;
   for (const Piece& piece : pieces) {
     const ReadSource& s = *piece.source;
@@ -112,8 +131,7 @@ Result<std::optional<SnapshotIo::Mismatch>> SnapshotIo::read_sources(
       CSNAP_ASSIGN(auto queue, (s.on_origin ? origin_ : store_).take());
       batch.emplace(std::move(queue));
     }
-    const std::uint64_t chunk =
-        s.on_origin ? piece.first.value : s.store.value + (piece.first - s.chunks.start);
+    const std::uint64_t chunk = device_chunk(piece);
     const bool whole = piece.read_to.data() != piece.into.data();
     batch->read(chunk * info_.chunk_size + (whole ? 0 : piece.from), piece.read_to);
   }
@@ -141,15 +159,18 @@ Result<bool> SnapshotIo::read_remembered(std::uint64_t start, std::span<std::byt
   const std::uint64_t generation = state_.read_generation();
   std::vector<ReadSource> sources;
   if (!remembered(chunks_of(start, into.size()), sources)) return false;
-  CSNAP_ASSIGN(const auto mismatch, read_sources(sources, start, into));
+  const ReadPart part{start, into};
+  CSNAP_ASSIGN(const auto mismatch, read_sources(sources, {&part, 1}));
   return !mismatch && state_.may_deliver(generation);
 }
 
 // false: what was read may not be delivered, or is not what `mismatch` says it should be.
-Result<bool> SnapshotIo::read_asked(std::uint64_t start, std::span<std::byte> into,
+Result<bool> SnapshotIo::read_asked(std::span<const ReadPart> parts,
                                     std::optional<Mismatch>& mismatch) {
-  CSNAP_ASSIGN(const ReadMapping mapping, session_.snapshot_read({chunks_of(start, into.size())}));
-  const auto read = read_sources(mapping.sources, start, into);
+  std::vector<ChunkRun> ranges;
+  for (const ReadPart& part : parts) ranges.push_back(chunks_of(part.offset, part.data.size()));
+  CSNAP_ASSIGN(const ReadMapping mapping, session_.snapshot_read(join_runs(ranges)));
+  const auto read = read_sources(mapping.sources, parts);
   const bool deliver = state_.may_deliver(mapping.generation);
   session_.finish_read(mapping.handle);
   if (!read.ok()) return read.status();
@@ -167,6 +188,27 @@ Result<bool> SnapshotIo::read_asked(std::uint64_t start, std::span<std::byte> in
                                    "with; run csnap-check --data on the store");
 }
 
+Status SnapshotIo::read_batch(std::span<const ReadPart> parts) {
+  std::optional<Mismatch> mismatch;
+  for (bool delivered = false; !delivered;) {
+    CSNAP_TRY(state_.wait_lease());
+    CSNAP_ASSIGN(delivered, read_asked(parts, mismatch));
+  }
+  return {};
+}
+
+Status SnapshotIo::read_parts(std::span<const ReadPart> parts) {
+  while (!parts.empty()) {
+    const std::size_t n = batch_of(parts);
+    if (n == 0)
+      CSNAP_TRY(read(parts.front().offset, parts.front().data));
+    else
+      CSNAP_TRY(read_batch(parts.first(n)));
+    parts = parts.subspan(std::max<std::size_t>(n, 1));
+  }
+  return {};
+}
+
 Status SnapshotIo::read_window(std::uint64_t offset, std::span<std::byte> data) {
   const std::uint64_t start = align_down(offset);
   const auto length = static_cast<std::size_t>(align_up(offset + data.size()) - start);
@@ -179,7 +221,8 @@ Status SnapshotIo::read_window(std::uint64_t offset, std::span<std::byte> data) 
     CSNAP_TRY(state_.wait_lease());
     CSNAP_ASSIGN(delivered, read_remembered(start, into));
     if (!delivered) {
-      CSNAP_ASSIGN(delivered, read_asked(start, into, mismatch));
+      const ReadPart part{start, into};
+      CSNAP_ASSIGN(delivered, read_asked({&part, 1}, mismatch));
     }
   }
   if (!direct) std::memcpy(data.data(), into.data() + (offset - start), data.size());

@@ -14,6 +14,7 @@
 #include "client/csnap.h"
 #include "tools/admin/options.h"
 #include "tools/admin/report.h"
+#include "tools/admin/stream_commands.h"
 #include "tools/common/json.h"
 #include "tools/common/progress.h"
 
@@ -228,6 +229,10 @@ Status run(Admin& admin, const AdminCommandLine& line, bool& told) {
       return dump(admin, line, told);
     case AdminCommand::check:
       return check(admin, line, told);
+    case AdminCommand::send:
+      return send_snapshot(admin, line);
+    case AdminCommand::receive:
+      return receive_snapshots(admin, line);
   }
   return Status(Code::internal, "a command without a function");
 }

@@ -20,7 +20,7 @@ struct CommandForm {
   const char* form;
   const char* what;
 };
-constexpr std::array<CommandForm, 8> kCommands{{
+constexpr std::array<CommandForm, 10> kCommands{{
     {"create", AdminCommand::create, 1, "create NAME", "make a snapshot of the origin"},
     {"delete", AdminCommand::remove, 1, "delete NAME [--force]", "remove a snapshot"},
     {"rename", AdminCommand::rename, 2, "rename OLD NEW", "give a snapshot another name"},
@@ -29,6 +29,8 @@ constexpr std::array<CommandForm, 8> kCommands{{
     {"locks", AdminCommand::locks, 0, "locks", "what readers of snapshots hold"},
     {"dump", AdminCommand::dump, 0, "dump", "what lies where in the store"},
     {"check", AdminCommand::check, 0, "check [--data]", "check the store while it serves"},
+    {"send", AdminCommand::send, 1, "send [--from OLD] NAME", "write a snapshot as a stream"},
+    {"receive", AdminCommand::receive, 0, "receive", "make snapshots of a stream"},
 }};
 
 po::options_description options_description() {
@@ -37,9 +39,13 @@ po::options_description options_description() {
   add("server", po::value<std::vector<std::string>>()->value_name("ADDRESS"),
       "unix:PATH or HOST:PORT. Default: where csnapd listens by default");
   add("json", "print JSON");
-  add("force", "delete: do not ask, and take the snapshot away from clients that have it open");
+  add("force",
+      "delete: do not ask, and take the snapshot away from clients that have it open. receive: "
+      "overwrite what the origin holds");
   add("data", "check: compare the data of every copied chunk with its checksum, too");
-  add("progress", "check: show how far it is, also when standard error is no terminal");
+  add("progress",
+      "check, send, receive: show how far it is, also when standard error is no terminal");
+  add_stream_options(options);
   add("version", "print the version");
   add("help,h", "print this text");
   return options;
@@ -58,11 +64,14 @@ Status take_command(const std::vector<std::string>& words, AdminCommandLine& opt
     }
     options.command = command.command;
     options.names.assign(words.begin() + 1, words.end());
-    if (options.force && options.command != AdminCommand::remove) {
-      return usage_error("--force is for delete");
+    const AdminCommand now = options.command;
+    const bool streams = now == AdminCommand::send || now == AdminCommand::receive;
+    if (options.force && now != AdminCommand::remove && now != AdminCommand::receive) {
+      return usage_error("--force is for delete and receive");
     }
-    if ((options.data || options.progress) && options.command != AdminCommand::check) {
-      return usage_error(std::string(options.data ? "--data" : "--progress") + " is for check");
+    if (options.data && now != AdminCommand::check) return usage_error("--data is for check");
+    if (options.progress && now != AdminCommand::check && !streams) {
+      return usage_error("--progress is for check, send and receive");
     }
     return {};
   }
@@ -115,6 +124,7 @@ Result<AdminCommandLine> parse_admin_command_line(const std::vector<std::string>
   std::vector<std::string> words;
   if (values.count("words") != 0) words = values["words"].as<std::vector<std::string>>();
   CSNAP_TRY(take_command(words, options));
+  CSNAP_TRY(take_stream_options(values, words[0], options.stream));
   return options;
 }
 

@@ -6,19 +6,32 @@
 #include <vector>
 
 #include "store/status.h"
+#include "tools/admin/stream_options.h"
 
 namespace csnap {
 
-enum class AdminCommand { create, remove, rename, list, status, locks, dump, check };
+enum class AdminCommand {
+  create,
+  remove,
+  rename,
+  list,
+  status,
+  locks,
+  dump,
+  check,
+  send,
+  receive,
+};
 
 struct AdminCommandLine {
   AdminCommand command = AdminCommand::list;
   std::vector<std::string> names;      // as many as the command takes
   std::vector<std::string> addresses;  // empty: the default ones
   bool json = false;
-  bool force = false;
+  bool force = false;     // delete, receive
   bool data = false;      // check: the data of the copied chunks, too
-  bool progress = false;  // check: show it although standard error is no terminal
+  bool progress = false;  // check, send, receive: show it although standard error is no terminal
+  StreamLine stream;      // send, receive
   bool help = false;      // when one of these two is set, nothing else counts
   bool version = false;
 };
