@@ -105,22 +105,38 @@ _csnap_admin() {
   _csnap_previous
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      create | delete | rename | list | status | locks | dump | check) command=${COMP_WORDS[i]} ;;
+      create | delete | rename | list | status | locks | dump | check | send | receive)
+        command=${COMP_WORDS[i]}
+        ;;
     esac
   done
   if [[ $prev == --server ]]; then
     _csnap_address
+  elif [[ $prev == --output || $prev == --input || $prev == --state ]]; then
+    _csnap_paths
+  elif [[ $prev == --from ]]; then
+    _csnap_snapshots
+  elif [[ $prev == --compress ]]; then
+    _csnap_words zstd
+  elif [[ $prev == --file || $prev == --limit || $prev == --resume || $prev == --resume-from-token ]]; then
+    :
   elif [[ $cur == -* ]]; then
     if [[ $command == delete ]]; then
       _csnap_words "--force --server --json --help"
     elif [[ $command == check ]]; then
       _csnap_words "--data --progress --server --json --help"
+    elif [[ $command == send ]]; then
+      _csnap_words "--from --file --output --compress --limit --dry-run --resume --progress --server
+        --json --help"
+    elif [[ $command == receive ]]; then
+      _csnap_words "--input --state --file --resume-from-token --resume-token --abort --force
+        --progress --server --json --help"
     else
       _csnap_words "--server --json --version --help"
     fi
   elif [[ -z $command ]]; then
-    _csnap_words "create delete rename list status locks dump check"
-  elif [[ $command == delete || ($command == rename && $prev == rename) ]]; then
+    _csnap_words "create delete rename list status locks dump check send receive"
+  elif [[ $command == delete || $command == send || ($command == rename && $prev == rename) ]]; then
     _csnap_snapshots
   fi
 }
