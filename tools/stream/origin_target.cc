@@ -150,21 +150,22 @@ Status OriginTarget::copy_back(std::uint64_t id, const std::vector<ChunkRun>& ru
   options.read_only = true;
   CSNAP_ASSIGN(const auto snapshot, Volume::open(options));
   const std::uint64_t chunk_size = origin_->chunk_size();
+  WriteBehind writer(*origin_);
   for (const ChunkRun& run : runs) {
     const std::uint64_t from = run.start.value * chunk_size;
-    CSNAP_TRY(copy(*snapshot, from, from, std::min(run.count * chunk_size, size() - from)));
+    CSNAP_TRY(copy(*snapshot, from, writer, from, std::min(run.count * chunk_size, size() - from)));
   }
-  return writer_->drain();
+  return writer.drain();
 }
 
-Status OriginTarget::copy(Volume& from, std::uint64_t from_offset, std::uint64_t offset,
-                          std::uint64_t length) {
+Status OriginTarget::copy(Volume& from, std::uint64_t from_offset, WriteBehind& writer,
+                          std::uint64_t offset, std::uint64_t length) {
   mark(offset, length);
   AlignedBuffer buffer(std::min<std::uint64_t>(kCopyBytes, length));
   while (length > 0) {
     const auto part = buffer.span().first(std::min<std::uint64_t>(buffer.size(), length));
     CSNAP_TRY(from.read(from_offset, part));
-    CSNAP_TRY(writer_->write(offset, part));
+    CSNAP_TRY(writer.write(offset, part));
     from_offset += part.size();
     offset += part.size();
     length -= part.size();
@@ -175,6 +176,7 @@ Status OriginTarget::copy(Volume& from, std::uint64_t from_offset, std::uint64_t
 // Makes the origin all zeros; refuse: or says that it is not.
 Status OriginTarget::clear(bool refuse) {
   AlignedBuffer buffer(kCopyBytes);
+  WriteBehind writer(*origin_);
   for (std::uint64_t at = 0; at < size(); at += kCopyBytes) {
     const auto part = buffer.span().first(std::min<std::uint64_t>(kCopyBytes, size() - at));
     CSNAP_TRY(origin_->read(at, part));
@@ -187,10 +189,10 @@ Status OriginTarget::clear(bool refuse) {
       const auto block = part.subspan(i, std::min(kZeroBlockBytes, part.size() - i));
       if (is_zero(block)) continue;
       std::ranges::fill(block, std::byte{0});
-      CSNAP_TRY(writer_->write(at + i, block));
+      CSNAP_TRY(writer.write(at + i, block));
     }
   }
-  return writer_->drain();
+  return writer.drain();
 }
 
 void OriginTarget::mark(std::uint64_t offset, std::uint64_t length) {
@@ -238,7 +240,7 @@ Status OriginTarget::clone(const std::optional<StreamIdentity>& from, const std:
   if (from) {
     CSNAP_ASSIGN(source, received_volume(*from, path));
   }
-  return copy(*source, from_offset, offset, length);
+  return copy(*source, from_offset, *writer_, offset, length);
 }
 
 Status OriginTarget::save_position() {
@@ -264,7 +266,8 @@ Status OriginTarget::roll_back() {
   state_.unfinished->offset = 0;
   CSNAP_TRY(state_.save());
   // What is still under way, or failed, is of no interest.
-  writer_ = std::make_unique<WriteBehind>(*origin_);
+  if (writer_) static_cast<void>(writer_->drain());
+  writer_.reset();
   const std::uint64_t parent = state_.unfinished->parent_id;
   if (parent == 0) {
     CSNAP_TRY(clear(false));

@@ -70,7 +70,8 @@ class OriginTarget : public ReceiveTarget {
   Status clear(bool refuse);
   Status check_nobody_else_wrote();
   Result<Volume*> received_volume(const StreamIdentity& identity, const std::string& path);
-  Status copy(Volume& from, std::uint64_t from_offset, std::uint64_t offset, std::uint64_t length);
+  Status copy(Volume& from, std::uint64_t from_offset, WriteBehind& writer, std::uint64_t offset,
+              std::uint64_t length);
   Status save_position();
   void mark(std::uint64_t offset, std::uint64_t length);
 
