@@ -39,7 +39,10 @@ ReadAhead::~ReadAhead() {
 
 // Which parts the next window has. false: there is nothing left.
 bool ReadAhead::cut_window(Slot& slot) {
-  if (slot.buffer.empty()) slot.buffer = AlignedBuffer(kWindowBytes);
+  if (slot.buffer.empty()) {
+    slot.buffer = AlignedBuffer(kWindowBytes);
+    slot.window.stream.reserve(kWindowBytes + kWindowBytes / 32);
+  }
   const std::uint64_t chunk_size = volume_.chunk_size();
   slot.parts.clear();
   slot.window.read_bytes = 0;

@@ -37,9 +37,9 @@ class ReadAhead {
   Result<const Window*> next();
 
  private:
-  static constexpr std::size_t kWindowBytes = 4u << 20;
+  static constexpr std::size_t kWindowBytes = 2u << 20;
   static constexpr unsigned kThreads = 4;
-  static constexpr std::size_t kSlots = 8;
+  static constexpr std::size_t kSlots = 6;
 
   enum class Phase : std::uint8_t { free, reading, ready };
   struct Slot {

@@ -2,6 +2,7 @@
 #include "tools/stream/sender.h"
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 #include "tools/stream/differences.h"
@@ -44,6 +45,15 @@ Result<std::unique_ptr<Sender>> Sender::prepare(Admin& admin, const SendOptions&
 Status Sender::open() {
   CSNAP_ASSIGN(list_, admin_.list());
   CSNAP_ASSIGN(const auto snapshot, find(options_.name));
+  // Each takes a commit at the server: both at the same time, if there are two.
+  Admin::SnapshotEntry parent;
+  std::future<Result<std::unique_ptr<Volume>>> parent_opening;
+  if (!options_.parent.empty()) {
+    CSNAP_ASSIGN(parent, find(options_.parent));
+    if (parent.id == snapshot.id)
+      return Status(Code::invalid, "a snapshot cannot be sent as a change to itself");
+    parent_opening = std::async(std::launch::async, [&] { return open_volume(parent); });
+  }
   CSNAP_ASSIGN(volume_, open_volume(snapshot));
   plan_.identity = identity_of(snapshot);
   plan_.created_ns = snapshot.created_ns;
@@ -53,15 +63,11 @@ Status Sender::open() {
     if (plan_.volume_size > 0)
       plan_.runs = {{Chunk(0), (plan_.volume_size + chunk_size - 1) / chunk_size}};
   } else {
-    CSNAP_ASSIGN(const auto parent, find(options_.parent));
-    if (parent.id == snapshot.id)
-      return Status(Code::invalid, "a snapshot cannot be sent as a change to itself");
-    CSNAP_ASSIGN(parent_, open_volume(parent));
+    CSNAP_ASSIGN(parent_, parent_opening.get());
     plan_.parent = identity_of(parent);
   }
   CSNAP_TRY(check_token());
   if (plan_.parent) {
-    CSNAP_ASSIGN(const auto parent, find(options_.parent));
     CSNAP_ASSIGN(plan_.runs,
                  find_differences(admin_, mask_of_bit(parent.bit), mask_of_bit(snapshot.bit)));
   }
