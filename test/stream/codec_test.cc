@@ -68,7 +68,7 @@ std::vector<StreamBytes> contents(const StreamBytes& stream, Status& status,
 TEST_CASE("a command's checksum begins with zero and is not inverted") {
   const std::size_t length = GENERATE(0, 1, 3, 100, 4096);
   auto command = some_bytes(sizeof(CommandHeaderDisk) + length, 3);
-  view_as<CommandHeaderDisk>(command).crc.set(0x12345678);
+  view_as<CommandHeaderDisk>(std::span(command)).crc.set(0x12345678);
   auto without = command;
   std::memset(without.data() + offsetof(CommandHeaderDisk, crc), 0, sizeof(Le32));
   CHECK(command_checksum(command) == slow_crc(without));
