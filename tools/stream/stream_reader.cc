@@ -10,7 +10,7 @@
 namespace csnap {
 namespace {
 
-constexpr std::size_t kBufferBytes = 1u << 20;
+constexpr std::size_t kBufferBytes = 256u << 10;
 static_assert(kBufferBytes > sizeof(CommandHeaderDisk) + kMaxCommandBody);
 
 constexpr std::array<const char*, kLastCommand + 1> kCommandNames{
