@@ -29,6 +29,7 @@
 #include <string>
 #include <vector>
 
+#include "client/io_parts.h"
 #include "store/status.h"
 #include "store/uuid.h"
 
@@ -90,6 +91,11 @@ class Volume {
   Status zero(std::uint64_t offset, std::uint64_t length, WriteFlags flags = {});
   // The content is of no use any more; it reads as zeros.
   Status trim(std::uint64_t offset, std::uint64_t length, WriteFlags flags = {});
+  // The same for many pieces: the server is asked once for all of them, and the disks work on all
+  // of them at once, in the order in which they lie there. REQUIRES: by ascending offset, apart
+  // from each other, none empty. After a failure any part of them may have been read or written.
+  Status read(std::span<const ReadPart> parts);
+  Status write(std::span<const WritePart> parts);
   // Makes every write durable whose call returned before, of whichever thread.
   Status flush();
   std::vector<BlockExtent> block_status(std::uint64_t offset, std::uint64_t length);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/origin_io.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -70,6 +71,45 @@ Status OriginIo::write_sector(std::uint64_t offset, std::span<const std::byte> d
     std::memcpy(sector.data() + (offset - start), data.data(), data.size());
     return device_write(start, sector.first(alignment()));
   });
+}
+
+// One pass covers all parts: who waited for a second one while holding the first would keep a
+// barrier waiting.
+Status OriginIo::write_batch(std::span<const WritePart> parts) {
+  const WritePart& last = parts.back();
+  const std::uint64_t length = last.offset + last.data.size() - parts.front().offset;
+  for (;;) {
+    CSNAP_TRY(state_.wait_lease());
+    std::vector<ChunkRun> missing;
+    {
+      const Gate::Pass pass = state_.writes.enter(parts.front().offset, length);
+      if (!pass) return state_.gone();
+      if (!state_.lease_valid()) continue;
+      for (const WritePart& part : parts)
+        state_.unique->append_missing(chunks_of(part.offset, part.data.size()), missing);
+      if (missing.empty()) {
+        CSNAP_ASSIGN(auto queue, device_.take());
+        IoBatch batch(std::move(queue));
+        for (const WritePart& part : parts) batch.write(part.offset, part.data);
+        Status status = batch.wait();
+        flusher_.wrote();
+        return status;
+      }
+    }
+    CSNAP_TRY(session_.unique(join_runs(missing)));
+  }
+}
+
+Status OriginIo::write_parts(std::span<const WritePart> parts) {
+  while (!parts.empty()) {
+    const std::size_t n = batch_of(parts);
+    if (n == 0)
+      CSNAP_TRY(write(parts.front().offset, parts.front().data));
+    else
+      CSNAP_TRY(write_batch(parts.first(n)));
+    parts = parts.subspan(std::max<std::size_t>(n, 1));
+  }
+  return {};
 }
 
 Status OriginIo::write_window(std::uint64_t offset, std::span<const std::byte> data) {

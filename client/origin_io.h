@@ -12,6 +12,7 @@ class OriginIo : public VolumeIo {
  public:
   // REQUIRES: parts.origin.
   explicit OriginIo(const VolumeParts& parts);
+  Status write_parts(std::span<const WritePart> parts) override;
   Status flush() override { return flusher_.flush(); }
 
  protected:
@@ -20,6 +21,7 @@ class OriginIo : public VolumeIo {
 
  private:
   Status ask_for_missing(ChunkRun run);
+  Status write_batch(std::span<const WritePart> parts);
   template <class F>
   Status when_unique(std::uint64_t offset, std::size_t length, bool alone, F io);
   Status write_sector(std::uint64_t offset, std::span<const std::byte> data);

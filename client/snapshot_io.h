@@ -17,6 +17,7 @@ class SnapshotIo : public VolumeIo {
  public:
   // REQUIRES: parts.origin and parts.store.
   explicit SnapshotIo(const VolumeParts& parts);
+  Status read_parts(std::span<const ReadPart> parts) override;
   Status flush() override { return flusher_.flush(); }
 
  protected:
@@ -51,10 +52,10 @@ class SnapshotIo : public VolumeIo {
   // snapshot_read.cc
   bool remembered(ChunkRun run, std::vector<ReadSource>& sources) const;
   Result<bool> read_remembered(std::uint64_t start, std::span<std::byte> into);
-  Result<bool> read_asked(std::uint64_t start, std::span<std::byte> into,
-                          std::optional<Mismatch>& mismatch);
+  Result<bool> read_asked(std::span<const ReadPart> parts, std::optional<Mismatch>& mismatch);
   Result<std::optional<Mismatch>> read_sources(const std::vector<ReadSource>& sources,
-                                               std::uint64_t start, std::span<std::byte> into);
+                                               std::span<const ReadPart> parts);
+  Status read_batch(std::span<const ReadPart> parts);
 
   // snapshot_write.cc
   bool places_known(const Write& write) const;

@@ -47,6 +47,71 @@ struct Piece {
   BounceBuffer whole;            // of a chunk of which only a part is asked for
 };
 
+bool reads_whole(const Piece& piece) {
+  return piece.read_to.data() != piece.into.data();
+}
+
+// Bytes on its device.
+std::uint64_t place_of(const Piece& piece, std::uint64_t chunk_size) {
+  const ReadSource& s = *piece.source;
+  const std::uint64_t chunk =
+      s.on_origin ? piece.first.value : s.store.value + (piece.first - s.chunks.start);
+  return chunk * chunk_size + (reads_whole(piece) ? 0 : piece.from);
+}
+
+// One request to a device: a piece, or several that lie close together, with what is between them.
+struct Transfer {
+  bool on_origin = false;
+  std::uint64_t offset = 0;
+  std::span<std::byte> into;
+  BounceBuffer memory;             // of several pieces
+  std::span<const Piece> several;  // empty: one, read to where it belongs
+};
+
+// A disk reads over a few chunks sooner than it answers another request.
+constexpr std::uint64_t kReadOver = 24u << 10;  // bytes
+constexpr std::uint64_t kLargestTransfer = 256u << 10;
+
+// join: the pieces may be put in the order of their places, and neighbours read together.
+std::vector<Transfer> transfers_of(std::vector<Piece>& pieces, std::uint64_t chunk_size,
+                                   bool join) {
+  const auto place = [&](const Piece& piece) { return place_of(piece, chunk_size); };
+  if (join)
+    std::ranges::sort(pieces, {}, [&](const Piece& piece) {
+      return std::pair(piece.source->on_origin, place(piece));
+    });
+  std::vector<Transfer> transfers;
+  for (std::size_t i = 0; i < pieces.size();) {
+    const std::uint64_t from = place(pieces[i]);
+    std::uint64_t end = from + pieces[i].read_to.size();
+    std::size_t n = 1;
+    for (; join && i + n < pieces.size(); ++n) {
+      const Piece& next = pieces[i + n];
+      const std::uint64_t next_end = place(next) + next.read_to.size();
+      if (next.source->on_origin != pieces[i].source->on_origin || place(next) < end ||
+          place(next) - end > kReadOver || next_end - from > kLargestTransfer)
+        break;
+      end = next_end;
+    }
+    Transfer transfer{pieces[i].source->on_origin, from, pieces[i].read_to, {}, {}};
+    if (n > 1) {
+      transfer.memory = BounceBuffer(end - from);
+      transfer.into = transfer.memory.first(end - from);
+      transfer.several = std::span(pieces).subspan(i, n);
+    }
+    transfers.push_back(std::move(transfer));
+    i += n;
+  }
+  return transfers;
+}
+
+void deliver(const Transfer& transfer, std::uint64_t chunk_size) {
+  for (const Piece& piece : transfer.several)
+    std::memcpy(piece.read_to.data(),
+                transfer.into.data() + (place_of(piece, chunk_size) - transfer.offset),
+                piece.read_to.size());
+}
+
 std::uint32_t checksum_of(const ReadSource& source, Chunk c) {
   return source.crcs.empty() ? 0 : source.crcs[c - source.chunks.start];
 }
@@ -78,7 +143,7 @@ void cut(const ReadSource& source, std::uint64_t chunk_size, std::uint64_t start
 
 // The first chunk of the piece whose data is not what its checksum says.
 std::optional<Chunk> find_mismatch(const Piece& piece, std::uint64_t chunk_size) {
-  const bool whole = piece.read_to.data() != piece.into.data();
+  const bool whole = reads_whole(piece);
   if (piece.source->crcs.empty()) return std::nullopt;
   Chunk c = piece.first;
   // A part in front has no checksum, or it would have been read whole.
@@ -95,27 +160,31 @@ std::optional<Chunk> find_mismatch(const Piece& piece, std::uint64_t chunk_size)
 }  // namespace
 
 // ok, and what was not as its checksum says; or the failure of a device.
+// REQUIRES: both in order, and the sources cover the parts.
 Result<std::optional<SnapshotIo::Mismatch>> SnapshotIo::read_sources(
-    const std::vector<ReadSource>& sources, std::uint64_t start, std::span<std::byte> into) {
+    const std::vector<ReadSource>& sources, std::span<const ReadPart> parts) {
   std::vector<Piece> pieces;
-  const std::uint64_t end = start + into.size();
+  auto part = parts.begin();
   for (const ReadSource& s : sources) {
-    const std::uint64_t from = std::max(start, start_of(s.chunks.start));
-    const std::uint64_t to = std::min(end, start_of(s.chunks.end()));
-    cut(s, info_.chunk_size, from, into.subspan(from - start, to - from), pieces);
+    const std::uint64_t source_end = start_of(s.chunks.end());
+    while (part != parts.end() && part->offset < source_end) {
+      const std::uint64_t end = part->offset + part->data.size();
+      const std::uint64_t from = std::max(part->offset, start_of(s.chunks.start));
+      const std::uint64_t to = std::min(end, source_end);
+      cut(s, info_.chunk_size, from, part->data.subspan(from - part->offset, to - from), pieces);
+      if (end > source_end) break;  // the rest is in the next source
+      ++part;
+    }
   }
+  std::vector<Transfer> transfers = transfers_of(pieces, info_.chunk_size, parts.size() > 1);
   std::optional<IoBatch> origin, store;
-  for (const Piece& piece : pieces) {
-    const ReadSource& s = *piece.source;
-    auto& batch = s.on_origin ? origin : store;
+  for (Transfer& transfer : transfers) {
+    auto& batch = transfer.on_origin ? origin : store;
     if (!batch) {
-      CSNAP_ASSIGN(auto queue, (s.on_origin ? origin_ : store_).take());
+      CSNAP_ASSIGN(auto queue, (transfer.on_origin ? origin_ : store_).take());
       batch.emplace(std::move(queue));
     }
-    const std::uint64_t chunk =
-        s.on_origin ? piece.first.value : s.store.value + (piece.first - s.chunks.start);
-    const bool whole = piece.read_to.data() != piece.into.data();
-    batch->read(chunk * info_.chunk_size + (whole ? 0 : piece.from), piece.read_to);
+    batch->read(transfer.offset, transfer.into);
   }
   if (origin) origin->kick();
   Status status = store ? store->wait() : Status();
@@ -124,11 +193,12 @@ Result<std::optional<SnapshotIo::Mismatch>> SnapshotIo::read_sources(
     if (status.ok()) status = std::move(of_origin);
   }
   CSNAP_TRY(std::move(status));
+  for (const Transfer& transfer : transfers) deliver(transfer, info_.chunk_size);
   for (const Piece& piece : pieces) {
     const ReadSource& s = *piece.source;
     if (const auto c = find_mismatch(piece, info_.chunk_size))
       return std::optional(Mismatch{*c, s.store + (*c - s.chunks.start), checksum_of(s, *c)});
-    if (piece.read_to.data() != piece.into.data())
+    if (reads_whole(piece))
       std::memcpy(piece.into.data(), piece.read_to.data() + piece.from, piece.into.size());
   }
   return std::optional<Mismatch>();
@@ -141,15 +211,18 @@ Result<bool> SnapshotIo::read_remembered(std::uint64_t start, std::span<std::byt
   const std::uint64_t generation = state_.read_generation();
   std::vector<ReadSource> sources;
   if (!remembered(chunks_of(start, into.size()), sources)) return false;
-  CSNAP_ASSIGN(const auto mismatch, read_sources(sources, start, into));
+  const ReadPart part{start, into};
+  CSNAP_ASSIGN(const auto mismatch, read_sources(sources, {&part, 1}));
   return !mismatch && state_.may_deliver(generation);
 }
 
 // false: what was read may not be delivered, or is not what `mismatch` says it should be.
-Result<bool> SnapshotIo::read_asked(std::uint64_t start, std::span<std::byte> into,
+Result<bool> SnapshotIo::read_asked(std::span<const ReadPart> parts,
                                     std::optional<Mismatch>& mismatch) {
-  CSNAP_ASSIGN(const ReadMapping mapping, session_.snapshot_read({chunks_of(start, into.size())}));
-  const auto read = read_sources(mapping.sources, start, into);
+  std::vector<ChunkRun> ranges;
+  for (const ReadPart& part : parts) ranges.push_back(chunks_of(part.offset, part.data.size()));
+  CSNAP_ASSIGN(const ReadMapping mapping, session_.snapshot_read(join_runs(ranges)));
+  const auto read = read_sources(mapping.sources, parts);
   const bool deliver = state_.may_deliver(mapping.generation);
   session_.finish_read(mapping.handle);
   if (!read.ok()) return read.status();
@@ -167,6 +240,27 @@ Result<bool> SnapshotIo::read_asked(std::uint64_t start, std::span<std::byte> in
                                    "with; run csnap-check --data on the store");
 }
 
+Status SnapshotIo::read_batch(std::span<const ReadPart> parts) {
+  std::optional<Mismatch> mismatch;
+  for (bool delivered = false; !delivered;) {
+    CSNAP_TRY(state_.wait_lease());
+    CSNAP_ASSIGN(delivered, read_asked(parts, mismatch));
+  }
+  return {};
+}
+
+Status SnapshotIo::read_parts(std::span<const ReadPart> parts) {
+  while (!parts.empty()) {
+    const std::size_t n = batch_of(parts);
+    if (n == 0)
+      CSNAP_TRY(read(parts.front().offset, parts.front().data));
+    else
+      CSNAP_TRY(read_batch(parts.first(n)));
+    parts = parts.subspan(std::max<std::size_t>(n, 1));
+  }
+  return {};
+}
+
 Status SnapshotIo::read_window(std::uint64_t offset, std::span<std::byte> data) {
   const std::uint64_t start = align_down(offset);
   const auto length = static_cast<std::size_t>(align_up(offset + data.size()) - start);
@@ -179,7 +273,8 @@ Status SnapshotIo::read_window(std::uint64_t offset, std::span<std::byte> data) 
     CSNAP_TRY(state_.wait_lease());
     CSNAP_ASSIGN(delivered, read_remembered(start, into));
     if (!delivered) {
-      CSNAP_ASSIGN(delivered, read_asked(start, into, mismatch));
+      const ReadPart part{start, into};
+      CSNAP_ASSIGN(delivered, read_asked({&part, 1}, mismatch));
     }
   }
   if (!direct) std::memcpy(data.data(), into.data() + (offset - start), data.size());

@@ -147,6 +147,35 @@ Status Volume::write(std::uint64_t offset, std::span<const std::byte> data, Writ
   return impl_->finish(impl_->io().write(offset, data), flags);
 }
 
+namespace {
+
+// In order and apart from each other?
+template <class Parts>
+Status check_order(const Parts& parts) {
+  std::uint64_t end = 0;
+  for (const auto& part : parts) {
+    if (part.data.empty() || part.offset < end)
+      return Status(Code::invalid, "parts of a request that are empty or not in order");
+    end = part.offset + part.data.size();
+  }
+  return {};
+}
+
+}  // namespace
+
+Status Volume::read(std::span<const ReadPart> parts) {
+  for (const ReadPart& part : parts) CSNAP_TRY(impl_->check("read", part.offset, part.data.size()));
+  CSNAP_TRY(check_order(parts));
+  return impl_->io().read_parts(parts);
+}
+
+Status Volume::write(std::span<const WritePart> parts) {
+  for (const WritePart& part : parts)
+    CSNAP_TRY(impl_->check_write("write", part.offset, part.data.size()));
+  CSNAP_TRY(check_order(parts));
+  return impl_->io().write_parts(parts);
+}
+
 Status Volume::zero(std::uint64_t offset, std::uint64_t length, WriteFlags flags) {
   CSNAP_TRY(impl_->check_write("zero", offset, length));
   return impl_->finish(impl_->io().zero(offset, length), flags);

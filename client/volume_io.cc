@@ -49,6 +49,16 @@ Status VolumeIo::write(std::uint64_t offset, std::span<const std::byte> data) {
   return {};
 }
 
+Status VolumeIo::read_parts(std::span<const ReadPart> parts) {
+  for (const ReadPart& part : parts) CSNAP_TRY(read(part.offset, part.data));
+  return {};
+}
+
+Status VolumeIo::write_parts(std::span<const WritePart> parts) {
+  for (const WritePart& part : parts) CSNAP_TRY(write(part.offset, part.data));
+  return {};
+}
+
 Status VolumeIo::zero(std::uint64_t offset, std::uint64_t length) {
   while (length > 0) {
     // Up to a sector's boundary first: from there on the zeros are aligned as the device wants.
@@ -66,6 +76,19 @@ ChunkRun VolumeIo::chunks_of(std::uint64_t offset, std::uint64_t length) const {
   const std::uint64_t first = offset / info_.chunk_size;
   const std::uint64_t last = (offset + length - 1) / info_.chunk_size;
   return {Chunk(first), last - first + 1};
+}
+
+std::vector<ChunkRun> VolumeIo::join_runs(const std::vector<ChunkRun>& runs) {
+  std::vector<ChunkRun> joined;
+  for (const ChunkRun& run : runs) {
+    if (joined.empty() || joined.back().end() < run.start) {
+      joined.push_back(run);
+    } else {
+      ChunkRun& last = joined.back();
+      last.count = std::max(last.end(), run.end()) - last.start;
+    }
+  }
+  return joined;
 }
 
 VolumeIo::Parts VolumeIo::split(std::uint64_t offset, std::size_t length) const {

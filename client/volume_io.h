@@ -6,11 +6,14 @@
 // Threading: any thread; blocks.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "client/bounce_buffer.h"
+#include "client/io_parts.h"
 #include "client/queue_pool.h"
 #include "client/session.h"
 #include "client/volume_state.h"
@@ -35,6 +38,9 @@ class VolumeIo {
   Status read(std::uint64_t offset, std::span<std::byte> data);
   Status write(std::uint64_t offset, std::span<const std::byte> data);
   Status zero(std::uint64_t offset, std::uint64_t length);
+  // REQUIRES: also in order and apart from each other.
+  virtual Status read_parts(std::span<const ReadPart> parts);
+  virtual Status write_parts(std::span<const WritePart> parts);
   virtual Status flush() = 0;
   std::uint32_t alignment() const { return alignment_; }
 
@@ -64,6 +70,13 @@ class VolumeIo {
     return reinterpret_cast<std::uintptr_t>(p) % alignment_ == 0;
   }
   Parts split(std::uint64_t offset, std::size_t length) const;
+  // How many of the parts, from the first on, make one request; 0: the first has to go alone, for
+  // it is not aligned or too large.
+  template <class Part>
+  std::size_t batch_of(std::span<const Part> parts) const;
+  // Neighbours, and runs that begin in the chunk where the one before ends, become one. REQUIRES:
+  // by ascending start.
+  static std::vector<ChunkRun> join_runs(const std::vector<ChunkRun>& runs);
   // The data itself if a device takes it, else a copy in the buffer.
   std::span<const std::byte> aligned_source(std::span<const std::byte> data,
                                             BounceBuffer& buffer) const;
@@ -76,8 +89,26 @@ class VolumeIo {
   // Bytes of the window that begins at offset.
   std::size_t window_at(std::uint64_t offset, std::uint64_t length) const;
 
+  static constexpr std::uint64_t kLargestBatch = 16u << 20;  // bytes of chunks
+
   const std::uint32_t alignment_;
   std::uint64_t window_;  // bytes, a power of two, at least a chunk
 };
+
+template <class Part>
+std::size_t VolumeIo::batch_of(std::span<const Part> parts) const {
+  const std::uint64_t most = std::min(info_.max_request_chunks, kLargestBatch / info_.chunk_size);
+  std::uint64_t chunks = 0;
+  std::size_t n = 0;
+  for (const Part& part : parts) {
+    const bool direct = part.offset % alignment_ == 0 && part.data.size() % alignment_ == 0 &&
+                        aligned(part.data.data());
+    const std::uint64_t more = chunks_of(part.offset, part.data.size()).count;
+    if (!direct || more > most - chunks) break;
+    chunks += more;
+    ++n;
+  }
+  return n;
+}
 
 }  // namespace csnap

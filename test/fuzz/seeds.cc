@@ -320,6 +320,38 @@ void messages() {
       .save("messages", "held");
 }
 
+// See stream.cc.
+void streams() {
+  constexpr unsigned kPath = 15, kUuid = 1, kCtransid = 2, kSize = 4, kOffset = 18, kData = 19;
+  constexpr unsigned kCloneUuid = 20, kCloneCtransid = 21, kClonePath = 22, kCloneOffset = 23,
+                     kCloneLength = 24, kPathTo = 16;
+  // {command, attributes, each {type, length, bytes}}
+  const auto identity = [](Seed& seed, unsigned uuid, unsigned ctransid, unsigned who) {
+    seed.u8({uuid, 16, who}).zeros(15).u8({ctransid, 8, who}).zeros(7);
+  };
+  Seed life;
+  life.u8({1, 1, 3, kPath, 1, 's'});
+  identity(life, kUuid, kCtransid, 1);
+  life.u8({3, 1, kPath, 1, 'o', 9, 2, kPath, 1, 'o', kPathTo, 1, 'f'});
+  life.u8({15, 3, kPath, 1, 'f', kOffset, 8, 16}).zeros(7).u8({kData, 4, 1, 2, 3, 4});
+  life.u8({16, 7, kPath, 1, 'f', kOffset, 8, 64}).zeros(7);
+  identity(life, kCloneUuid, kCloneCtransid, 1);
+  life.u8({kClonePath, 1, 'f', kCloneOffset, 8, 16}).zeros(7).u8({kCloneLength, 8, 8}).zeros(7);
+  life.u8({17, 2, kPath, 1, 'f', kSize, 8, 0, 16}).zeros(6).u8({21, 0});
+  life.u8({2, 5, kPath, 1, 't'});
+  identity(life, kUuid, kCtransid, 2);
+  identity(life, kCloneUuid, kCloneCtransid, 1);
+  life.u8({15, 3, kPath, 1, 'f', kOffset, 8, 1}).zeros(7).u8({kData, 1, 9, 21, 0});
+  life.save("stream", "life");
+  Seed on;
+  on.u8({1, 2, 6, kPath, 1, 's'});
+  identity(on, kUuid, kCtransid, 3);
+  identity(on, kCloneUuid, kCloneCtransid, 3);
+  on.u8({kCloneOffset, 8, 32}).zeros(7).u8({21, 0});
+  on.save("stream", "goes_on");
+  Seed().u8({2}).text("btrfs-stream").u8({0, 1, 0, 0, 0, 0, 0, 0, 0, 21, 0}).save("stream", "raw");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -333,5 +365,6 @@ int main(int argc, char** argv) {
   stores();
   dumps_and_packs();
   messages();
+  streams();
   return 0;
 }

@@ -18,6 +18,7 @@
 #include "tools/admin/options.h"
 #include "tools/admin/report.h"
 #include "tools/admin/rmap.h"
+#include "tools/admin/stream_commands.h"
 #include "tools/common/json.h"
 #include "tools/common/progress.h"
 
@@ -266,6 +267,10 @@ Status run(Admin& admin, const AdminCommandLine& line, bool& told) {
       return resolve_handle(admin, line);
     case AdminCommand::copy:
       break;  // needs no connection of this kind
+    case AdminCommand::send:
+      return send_snapshot(admin, line);
+    case AdminCommand::receive:
+      return receive_snapshots(admin, line);
   }
   return Status(Code::internal, "a command without a function");
 }

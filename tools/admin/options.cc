@@ -22,7 +22,7 @@ struct CommandForm {
   const char* what;
   std::size_t more = 0;  // that it may take besides
 };
-constexpr std::array<CommandForm, 12> kCommands{{
+constexpr std::array<CommandForm, 14> kCommands{{
     {"create", AdminCommand::create, 1, "create NAME", "make a snapshot of the origin"},
     {"delete", AdminCommand::remove, 1, "delete NAME [--force]", "remove a snapshot"},
     {"rename", AdminCommand::rename, 2, "rename OLD NEW", "give a snapshot another name"},
@@ -36,6 +36,8 @@ constexpr std::array<CommandForm, 12> kCommands{{
     {"resolve", AdminCommand::resolve, 1, "resolve HANDLE", "the volume that a handle names"},
     {"copy", AdminCommand::copy, 2, "copy SOURCE DESTINATION [--force]",
      "copy a volume: snapshot:NAME, origin, a device, a file, a tree of block files"},
+    {"send", AdminCommand::send, 1, "send [--from OLD] NAME", "write a snapshot as a stream"},
+    {"receive", AdminCommand::receive, 0, "receive", "make snapshots of a stream"},
 }};
 
 po::options_description options_description() {
@@ -46,6 +48,7 @@ po::options_description options_description() {
   add("json", "print JSON");
   add("force",
       "delete: do not ask, and take the snapshot away from clients that have it open;\n"
+      "receive: overwrite what the origin holds and no snapshot does;\n"
       "copy: write to a destination that may hold something");
   add("data", "check: compare the data of every copied chunk with its checksum, too");
   add("bad-sectors", po::value<std::string>()->value_name("FILE"),
@@ -53,7 +56,9 @@ po::options_description options_description() {
       "(-: standard input)");
   add("block-size", po::value<std::string>()->value_name("SIZE"),
       "rmap --bad-sectors: the blocks are of so many bytes; as badblocks, 1024 by default");
-  add("progress", "check, copy: show how far it is, also when standard error is no terminal");
+  add("progress",
+      "check, copy, send, receive: show how far it is, also when standard error is no terminal");
+  add_stream_options(options);
   add("version", "print the version");
   add("help,h", "print this text");
   return options;
@@ -82,15 +87,14 @@ Status take_command(const std::vector<std::string>& words, AdminCommandLine& opt
     }
     options.command = command.command;
     options.names.assign(words.begin() + 1, words.end());
-    const bool copies = options.command == AdminCommand::copy;
-    if (options.force && options.command != AdminCommand::remove && !copies) {
-      return usage_error("--force is for delete and copy");
+    const AdminCommand now = options.command;
+    const bool copies = now == AdminCommand::copy || now == AdminCommand::receive;
+    if (options.force && now != AdminCommand::remove && !copies) {
+      return usage_error("--force is for delete, receive and copy");
     }
-    if (options.data && options.command != AdminCommand::check) {
-      return usage_error("--data is for check");
-    }
-    if (options.progress && options.command != AdminCommand::check && !copies) {
-      return usage_error("--progress is for check and copy");
+    if (options.data && now != AdminCommand::check) return usage_error("--data is for check");
+    if (options.progress && now != AdminCommand::check && now != AdminCommand::send && !copies) {
+      return usage_error("--progress is for check, copy, send and receive");
     }
     return take_rmap(options);
   }
@@ -148,6 +152,7 @@ Result<AdminCommandLine> parse_admin_command_line(const std::vector<std::string>
   std::vector<std::string> words;
   if (values.count("words") != 0) words = values["words"].as<std::vector<std::string>>();
   CSNAP_TRY(take_command(words, options));
+  CSNAP_TRY(take_stream_options(values, words[0], options.stream));
   return options;
 }
 

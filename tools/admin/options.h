@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "store/status.h"
+#include "tools/admin/stream_options.h"
 #include "tools/rmap/run.h"
 
 namespace csnap {
@@ -22,7 +23,9 @@ enum class AdminCommand {
   rmap,
   handle,
   resolve,
-  copy
+  copy,
+  send,
+  receive,
 };
 
 struct AdminCommandLine {
@@ -30,10 +33,11 @@ struct AdminCommandLine {
   std::vector<std::string> names;      // as many as the command takes
   std::vector<std::string> addresses;  // empty: the default ones
   bool json = false;
-  bool force = false;
+  bool force = false;     // delete, receive, copy
   bool data = false;      // check: the data of the copied chunks, too
   RmapRequest rmap;       // but for json
-  bool progress = false;  // check, copy: show it although standard error is no terminal
+  bool progress = false;  // not for all commands: show it although standard error is no terminal
+  StreamLine stream;      // send, receive
   bool help = false;      // when one of these two is set, nothing else counts
   bool version = false;
 };

@@ -30,7 +30,7 @@ Progress::~Progress() {
   clear();
 }
 
-void Progress::update(double part) {
+void Progress::update(double part, const std::string& note) {
   constexpr std::chrono::milliseconds kEvery{250};
   const auto now = Clock::now();
   if (!shown_ || now - written_ < kEvery) return;
@@ -44,7 +44,9 @@ void Progress::update(double part) {
     left = format_duration(
                std::chrono::seconds(static_cast<long>(so_far.count() / part * (1 - part) + 0.5))) +
            " left";
-  std::fprintf(stderr, "\r\033[K%s %3.0f %%  %s", what_.c_str(), part * 100, left.c_str());
+  const char* gap = note.empty() ? "" : "  ";
+  std::fprintf(stderr, "\r\033[K%s %3.0f %%  %s%s%s", what_.c_str(), part * 100, note.c_str(), gap,
+               left.c_str());
   std::fflush(stderr);
 }
 

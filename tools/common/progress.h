@@ -18,7 +18,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   // part: 0 to 1. Writes a few times a second at most, however often it is called.
-  void update(double part);
+  // note: more to be said, such as a rate.
+  void update(double part, const std::string& note = {});
   // Takes the line away, for something else to be written.
   void clear();
 

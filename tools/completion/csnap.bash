@@ -107,7 +107,9 @@ _csnap_admin() {
   _csnap_previous
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      create | delete | rename | list | status | locks | dump | check | rmap | handle | resolve | copy) command=${COMP_WORDS[i]} ;;
+      create | delete | rename | list | status | locks | dump | check | rmap | handle | resolve | copy | send | receive)
+        command=${COMP_WORDS[i]}
+        ;;
     esac
   done
   if [[ $prev == --server ]]; then
@@ -116,6 +118,14 @@ _csnap_admin() {
     _csnap_paths
   elif [[ $prev == --block-size ]]; then
     _csnap_words "512 1024 4096"
+  elif [[ $prev == --output || $prev == --input || $prev == --state ]]; then
+    _csnap_paths
+  elif [[ $prev == --from ]]; then
+    _csnap_snapshots
+  elif [[ $prev == --compress ]]; then
+    _csnap_words zstd
+  elif [[ $prev == --file || $prev == --limit || $prev == --resume || $prev == --resume-from-token ]]; then
+    :
   elif [[ $cur == -* ]]; then
     if [[ $command == delete ]]; then
       _csnap_words "--force --server --json --help"
@@ -125,12 +135,18 @@ _csnap_admin() {
       _csnap_words "--bad-sectors --block-size --server --json --help"
     elif [[ $command == copy ]]; then
       _csnap_words "--force --progress --server --json --help"
+    elif [[ $command == send ]]; then
+      _csnap_words "--from --file --output --compress --limit --dry-run --resume --progress --server
+        --json --help"
+    elif [[ $command == receive ]]; then
+      _csnap_words "--input --state --file --resume-from-token --resume-token --abort --force
+        --progress --server --json --help"
     else
       _csnap_words "--server --json --version --help"
     fi
   elif [[ -z $command ]]; then
-    _csnap_words "create delete rename list status locks dump check rmap handle resolve copy"
-  elif [[ $command == delete || $command == handle || ($command == rename && $prev == rename) ]]; then
+    _csnap_words "create delete rename list status locks dump check rmap handle resolve copy send receive"
+  elif [[ $command == delete || $command == handle || $command == send || ($command == rename && $prev == rename) ]]; then
     _csnap_snapshots
   elif [[ $command == copy ]]; then
     _csnap_paths

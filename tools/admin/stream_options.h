@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options of csnap-admin send and receive. Pure.
+#pragma once
+
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/variables_map.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "store/status.h"
+#include "tools/stream/identity.h"
+
+namespace csnap {
+
+struct StreamLine {
+  std::string from;                   // send
+  std::string file = "volume.img";    // what the volume is called in a stream
+  std::string output;                 // send; empty: standard output
+  std::string input;                  // receive; empty: standard input
+  std::string state;                  // receive; empty: the default
+  std::optional<ResumeToken> resume;  // send: go on there; receive: the stream does
+  std::uint64_t limit = 0;            // send: bytes a second
+  bool compress = false;              // send
+  bool dry_run = false;               // send
+  bool show_token = false;            // receive
+  bool abort = false;                 // receive
+};
+
+void add_stream_options(boost::program_options::options_description& options);
+// invalid for an option that is not the command's, or makes no sense.
+Status take_stream_options(const boost::program_options::variables_map& values,
+                           const std::string& command, StreamLine& line);
+
+}  // namespace csnap

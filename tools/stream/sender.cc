@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/stream/sender.h"
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+#include "tools/stream/differences.h"
+#include "tools/stream/read_ahead.h"
+#include "tools/stream/stream_writer.h"
+
+namespace csnap {
+namespace {
+
+constexpr std::uint64_t kFileMode = 0600;
+
+StreamIdentity identity_of(const Admin::SnapshotEntry& entry) {
+  return {entry.uuid, entry.id};
+}
+
+}  // namespace
+
+Result<Admin::SnapshotEntry> Sender::find(const std::string& name) const {
+  for (const auto& entry : list_.snapshots)
+    if (entry.name == name && !entry.deleting) return entry;
+  return Status(Code::not_found, "there is no snapshot '" + name + "'");
+}
+
+Result<std::unique_ptr<Volume>> Sender::open_volume(const Admin::SnapshotEntry& entry) const {
+  OpenOptions options;
+  options.addresses = options_.addresses;
+  options.volume_id = entry.id;
+  options.read_only = true;
+  auto volume = Volume::open(options);
+  if (!volume.ok()) return volume.status().with_context("snapshot '" + entry.name + "'");
+  return volume;
+}
+
+Result<std::unique_ptr<Sender>> Sender::prepare(Admin& admin, const SendOptions& options) {
+  std::unique_ptr<Sender> sender(new Sender(admin, options));
+  CSNAP_TRY(sender->open());
+  return sender;
+}
+
+Status Sender::open() {
+  CSNAP_ASSIGN(list_, admin_.list());
+  CSNAP_ASSIGN(const auto snapshot, find(options_.name));
+  // Each takes a commit at the server: both at the same time, if there are two.
+  Admin::SnapshotEntry parent;
+  std::future<Result<std::unique_ptr<Volume>>> parent_opening;
+  if (!options_.parent.empty()) {
+    CSNAP_ASSIGN(parent, find(options_.parent));
+    if (parent.id == snapshot.id)
+      return Status(Code::invalid, "a snapshot cannot be sent as a change to itself");
+    parent_opening = std::async(std::launch::async, [&] { return open_volume(parent); });
+  }
+  CSNAP_ASSIGN(volume_, open_volume(snapshot));
+  plan_.identity = identity_of(snapshot);
+  plan_.created_ns = snapshot.created_ns;
+  plan_.volume_size = volume_->size();
+  const std::uint64_t chunk_size = volume_->chunk_size();
+  if (options_.parent.empty()) {
+    if (plan_.volume_size > 0)
+      plan_.runs = {{Chunk(0), (plan_.volume_size + chunk_size - 1) / chunk_size}};
+  } else {
+    CSNAP_ASSIGN(parent_, parent_opening.get());
+    plan_.parent = identity_of(parent);
+  }
+  CSNAP_TRY(check_token());
+  if (plan_.parent) {
+    CSNAP_ASSIGN(plan_.runs,
+                 find_differences(admin_, mask_of_bit(parent.bit), mask_of_bit(snapshot.bit)));
+  }
+  if (options_.resume) cut_front(options_.resume->offset);
+  for (const ChunkRun& run : plan_.runs) {
+    if (run.start.value * chunk_size >= plan_.volume_size)
+      return Status(Code::corrupt, "the server names exceptions beyond the volume's end");
+    plan_.bytes +=
+        std::min(run.count * chunk_size, plan_.volume_size - run.start.value * chunk_size);
+  }
+  return {};
+}
+
+Status Sender::check_token() const {
+  if (!options_.resume) return {};
+  const ResumeToken& token = *options_.resume;
+  if (token.snapshot != plan_.identity)
+    return Status(Code::stale, "the token is of " + token.snapshot.to_string() + ", and '" +
+                                   options_.name + "' is " + plan_.identity.to_string());
+  if (token.parent != plan_.parent)
+    return Status(Code::stale,
+                  token.parent ? "the token is of a stream from " + token.parent->to_string() +
+                                     "; name that snapshot with --from"
+                               : std::string("the token is of a full stream; leave out --from"));
+  if (token.offset > plan_.volume_size)
+    return Status(Code::invalid, "the token lies beyond the end of the volume");
+  return {};
+}
+
+// What lies below the offset is there already.
+void Sender::cut_front(std::uint64_t offset) {
+  const Chunk first(offset / volume_->chunk_size());
+  plan_.from = first.value * volume_->chunk_size();
+  std::erase_if(plan_.runs, [&](const ChunkRun& run) { return run.end() <= first; });
+  if (plan_.runs.empty() || plan_.runs.front().start >= first) return;
+  ChunkRun& run = plan_.runs.front();
+  run = {first, run.end() - first};
+}
+
+Status Sender::still_there() {
+  CSNAP_TRY(volume_->health());
+  if (parent_) CSNAP_TRY(parent_->health());
+  CSNAP_ASSIGN(const auto now, admin_.list());
+  const auto live = [&](const Volume& volume) {
+    return std::ranges::any_of(now.snapshots, [&](const Admin::SnapshotEntry& entry) {
+      return entry.id == volume.id() && !entry.deleting;
+    });
+  };
+  if (live(*volume_) && (!parent_ || live(*parent_))) return {};
+  return Status(Code::stale, "a snapshot was deleted while it was being sent");
+}
+
+Status Sender::send(ByteOutput& output, const ProgressFunction& progress) {
+  std::vector<std::byte> bytes;
+  StreamWriter writer(bytes);
+  writer.header();
+  if (options_.resume) {
+    writer.snapshot(options_.name, plan_.identity, plan_.identity, plan_.from);
+  } else if (plan_.parent) {
+    writer.snapshot(options_.name, plan_.identity, *plan_.parent);
+  } else {
+    writer.subvolume(options_.name, plan_.identity);
+    writer.make_file(options_.file);
+  }
+  CSNAP_TRY(output.write(bytes));
+  CSNAP_TRY(send_data(output, progress));
+  bytes.clear();
+  if (!plan_.parent) {
+    writer.truncate(options_.file, plan_.volume_size);
+    writer.chmod(options_.file, kFileMode);
+  }
+  writer.utimes(options_.file, plan_.created_ns);
+  // END makes a snapshot of it: nothing may be doubtful then.
+  CSNAP_TRY(still_there());
+  writer.end();
+  CSNAP_TRY(output.write(bytes));
+  return output.finish();
+}
+
+Status Sender::send_data(ByteOutput& output, const ProgressFunction& progress) {
+  ReadAhead ahead(*volume_, plan_.runs, options_.file, !plan_.parent);
+  for (;;) {
+    CSNAP_ASSIGN(const ReadAhead::Window* window, ahead.next());
+    if (window == nullptr) return {};
+    CSNAP_TRY(output.write(window->stream));
+    data_bytes_ += window->data_bytes;
+    progress(window->read_bytes);
+  }
+}
+
+}  // namespace csnap

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sends a snapshot as a stream: the whole of it, or what differs from another one. Which chunks
+// those are comes from the exception map; several threads read them, each many at once and in the
+// order in which they lie on the disks, and the stream has them by ascending offset.
+//
+// Both snapshots are held open meanwhile, so that neither can go unnoticed.
+// Threading: one thread calls; it has threads of its own.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/csnap.h"
+#include "store/types.h"
+#include "tools/stream/byte_output.h"
+#include "tools/stream/identity.h"
+
+namespace csnap {
+
+struct SendOptions {
+  std::vector<std::string> addresses;
+  std::string name;
+  std::string parent;               // empty: send all
+  std::string file = "volume.img";  // what the volume is called in the stream
+  std::optional<ResumeToken> resume;
+};
+
+// What there is to be sent.
+struct SendPlan {
+  StreamIdentity identity;
+  std::optional<StreamIdentity> parent;
+  std::uint64_t created_ns = 0;
+  std::uint64_t volume_size = 0;
+  std::uint64_t from = 0;      // bytes of the volume that are there already
+  std::vector<ChunkRun> runs;  // to be read
+  std::uint64_t bytes = 0;     // in them
+};
+
+class Sender {
+ public:
+  using ProgressFunction = std::function<void(std::uint64_t bytes_read)>;
+
+  // not_found: no such snapshot; stale, invalid: the token is not of these snapshots.
+  static Result<std::unique_ptr<Sender>> prepare(Admin& admin, const SendOptions& options);
+
+  const SendPlan& plan() const { return plan_; }
+  // Of those, that were sent; what is all zeros is not, in a full stream.
+  std::uint64_t data_bytes() const { return data_bytes_; }
+  Status send(ByteOutput& output, const ProgressFunction& progress);
+
+ private:
+  Sender(Admin& admin, SendOptions options) : admin_(admin), options_(std::move(options)) {}
+  Status open();
+  Status check_token() const;
+  void cut_front(std::uint64_t offset);
+  Result<Admin::SnapshotEntry> find(const std::string& name) const;
+  Result<std::unique_ptr<Volume>> open_volume(const Admin::SnapshotEntry& entry) const;
+  Status send_data(ByteOutput& output, const ProgressFunction& progress);
+  Status still_there();
+
+  Admin& admin_;
+  const SendOptions options_;
+  Admin::SnapshotList list_;
+  std::unique_ptr<Volume> volume_, parent_;  // parent_ is held only
+  SendPlan plan_;
+  std::uint64_t data_bytes_ = 0;
+};
+
+}  // namespace csnap
