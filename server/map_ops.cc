@@ -8,6 +8,7 @@
 namespace csnap {
 namespace {
 
+constexpr std::size_t kLeavesAhead = 64;
 // Of one page, so that a turn stays short.
 constexpr std::uint64_t kBlocksLookedAt = 4 * kBitsPerBitmapBlock;
 
@@ -80,9 +81,12 @@ class TreeDump : public PageOp<Engine::TreePage> {
       const unsigned i = node.find(page_.next);
       const Chunk from = i == 0 ? at.keys.start : node.key(i);
       const Chunk to = i + 1 == node.entries() ? at.keys.end() : node.key(i + 1);
+      if (at.level == 1) note_next(node, i + 1);
       at = {node.child(i), at.level, {from, to - from}, node.mask(i)};
     }
-    CSNAP_ASSIGN(const ConstBlock block, engine_.state->cache().read(at.block, BlockKind::leaf));
+    const auto found = engine_.state->cache().read(at.block, BlockKind::leaf);
+    if (found.status().code() == Code::need_block) read_ahead();
+    CSNAP_ASSIGN(const ConstBlock block, found);
     const LeafView leaf(block);
     if (way.empty()) at.mask = leaf.mask_union();
     for (const Engine::TreeBlock& node : way)
@@ -93,6 +97,21 @@ class TreeDump : public PageOp<Engine::TreePage> {
     page_.next = at.keys.end();
     return {};
   }
+  // The leaves that will be wanted next: one after the other would wait for the disk each time. No
+  // more than the cache has room for beside everything else.
+  void note_next(const NodeView& node, unsigned from) {
+    const std::size_t most = std::min(kLeavesAhead, engine_.state->cache().capacity() / 8);
+    next_leaves_.clear();
+    for (unsigned i = from; i < node.entries() && next_leaves_.size() < most; ++i)
+      next_leaves_.push_back(node.child(i));
+  }
+  // A block that cannot be read is an error when it is its turn.
+  void read_ahead() {
+    for (const BlockAddress leaf : next_leaves_)
+      engine_.state->cache().fetch(leaf, [](const Status&) {});
+  }
+
+  std::vector<BlockAddress> next_leaves_;
 };
 
 class SpaceMap : public PageOp<Engine::SpacePage> {

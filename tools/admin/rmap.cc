@@ -2,6 +2,7 @@
 #include "tools/admin/rmap.h"
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 #include "store/types.h"
@@ -17,9 +18,15 @@ class ServedSource : public RmapSource {
       : admin_(admin), per_chunk_(blocks_per_chunk), tree_on_store_(tree_on_store) {}
 
   Status scan(const Visit& visit) override {
-    std::uint64_t from = 0;
+    // While a page is worked on, the server makes the next one.
+    const auto ask = [this](std::uint64_t from) {
+      return std::async(std::launch::async, [this, from] { return admin_.dump_tree(from); });
+    };
+    auto asked = ask(0);
     for (bool more = true; more;) {
-      CSNAP_ASSIGN(const auto page, admin_.dump_tree(from));
+      CSNAP_ASSIGN(const auto page, asked.get());
+      more = page.more;
+      if (more) asked = ask(page.next);
       for (const auto& entry : page.entries) {
         if (is_lost(StoreChunk(entry.store_chunk))) continue;
         visit({entry.store_chunk * per_chunk_, entry.count, StoreUse::data, Chunk(entry.start),
@@ -30,8 +37,6 @@ class ServedSource : public RmapSource {
           visit({block.block, block.count,
                  block.level == 0 ? StoreUse::tree_leaf : StoreUse::tree_node, Chunk(block.start),
                  block.mask});
-      from = page.next;
-      more = page.more;
     }
     return {};
   }

@@ -29,10 +29,10 @@ Result<Contents::Usage> Contents::usage(const Admin::SnapshotEntry& snapshot) {
   std::lock_guard lock(mutex_);
   const bool same = counted_ && incarnation_ == status.incarnation && commits_ == status.commits;
   if (!same && (!counted_ || Clock::now() - counted_at_ >= kRest * took_)) {
+    CSNAP_TRY(count());
     // What is committed while it counts is not all in it, so it counts as of before.
     incarnation_ = status.incarnation;
     commits_ = status.commits;
-    CSNAP_TRY(count());
   }
   return usage_[snapshot.bit % kMaxSnapshots];
 }

@@ -81,7 +81,8 @@ class Window {
  private:
   void add_piece(std::uint64_t block, std::uint64_t length, const Placed& placed,
                  std::uint64_t done = 0) {
-    if (block >= to_ || (first_ ? block + length * per_chunk_ <= from_ : block < from_)) return;
+    const std::uint64_t blocks = placed.use == StoreUse::data ? length * per_chunk_ : 1;
+    if (block >= to_ || (first_ ? block + blocks <= from_ : block < from_)) return;
     if (entries_.size() == room_) drop_last_quarter();
     if (block >= to_) return;
     entries_.push_back(
