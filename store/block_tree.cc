@@ -104,21 +104,25 @@ int BlockTree::open_file(std::uint64_t page, const std::string& name, int flags)
   }
 }
 
+// The directory is kept when it is wanted a second time: not for single pages here and there.
+void BlockTree::keep(std::uint64_t page, OpenFilePtr file) {
+  files_.put(page, std::move(file));
+  const std::uint64_t key = directory_key(layout_.levels(), page);
+  if (layout_.levels() == 0 || !local_ || last_directory_.exchange(key) != key ||
+      directories_.get(key))
+    return;
+  const int directory =
+      ::openat(root_, layout_.directory_of(page).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory >= 0) directories_.put(key, std::make_shared<const OpenFile>(directory));
+}
+
 Result<BlockTree::Found> BlockTree::find(std::uint64_t page) {
   if (auto file = files_.get(page)) return Found{std::move(file), true};
   const int fd = open_file(page, layout_.file_name(page), read_only_ ? O_RDONLY : O_RDWR);
   if (fd == -ENOENT) return Found{};
   if (fd < 0) return failure("open", layout_.path_of(page), -fd);
   auto file = std::make_shared<const OpenFile>(fd);
-  files_.put(page, file);
-  // The directory is kept when it is wanted a second time: not for single pages here and there.
-  const std::uint64_t key = directory_key(layout_.levels(), page);
-  if (layout_.levels() > 0 && local_ && last_directory_.exchange(key) == key &&
-      !directories_.get(key)) {
-    const int directory =
-        ::openat(root_, layout_.directory_of(page).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory >= 0) directories_.put(key, std::make_shared<const OpenFile>(directory));
-  }
+  keep(page, file);
   return Found{std::move(file), false};
 }
 
@@ -136,12 +140,13 @@ Status BlockTree::make_directories(std::uint64_t page) {
   return {};
 }
 
-// With O_CREAT; makes the directories that it takes. The errno when it is there already: EEXIST.
-Result<int> BlockTree::open_new(std::uint64_t page, const std::string& name, int flags) {
+// Makes the file and the directories that it takes, unless they are there.
+Result<OpenFilePtr> BlockTree::open_or_make(std::uint64_t page, const std::string& name,
+                                            int flags) {
   for (;;) {
-    const int fd = open_file(page, name, flags | O_CREAT);
-    if (fd >= 0 || fd == -EEXIST) return fd;
-    if (fd != -ENOENT || layout_.levels() == 0) return failure("make", layout_.path_of(page), -fd);
+    const int fd = open_file(page, name, flags | O_RDWR | O_CREAT);
+    if (fd >= 0) return std::make_shared<const OpenFile>(fd);
+    if (fd != -ENOENT || layout_.levels() == 0) return failure("open", layout_.path_of(page), -fd);
     CSNAP_TRY(make_directories(page));
   }
 }
@@ -193,11 +198,14 @@ Status BlockTree::write_page(std::uint64_t page, std::size_t within,
   const bool zero = zeros_only(data);
   if (zero && whole(page, within, data.size())) return remove(page);
   for (;;) {
-    CSNAP_ASSIGN(const Found found, find(page));
-    if (found.file && replace_) return replace(page, within, data);
-    if (!found.file && zero) return {};
+    if (zero || replace_) {
+      CSNAP_ASSIGN(const Found found, find(page));
+      if (!found.file && zero) return {};
+      if (found.file && replace_) return replace(page, within, data);
+    }
+    const OpenFilePtr file = files_.get(page);
     CSNAP_ASSIGN(const Outcome outcome,
-                 found.file ? overwrite(page, *found.file, within, data) : add(page, within, data));
+                 file ? overwrite(page, *file, within, data) : open_and_write(page, within, data));
     if (outcome == Outcome::done) return {};
   }
 }
@@ -221,25 +229,30 @@ Result<BlockTree::Outcome> BlockTree::overwrite(std::uint64_t page, const OpenFi
   return Outcome::done;
 }
 
-// A new page has its length before it has data: whatever a crash makes durable of the two, in the
-// order in which it was done, is a whole page.
-Result<BlockTree::Outcome> BlockTree::add(std::uint64_t page, std::size_t within,
-                                          std::span<const std::byte> data) {
-  CSNAP_ASSIGN(const int fd, open_new(page, layout_.file_name(page), O_RDWR | O_EXCL));
-  if (fd == -EEXIST) return Outcome::again;
-  auto file = std::make_shared<const OpenFile>(fd);
+Result<BlockTree::Outcome> BlockTree::open_and_write(std::uint64_t page, std::size_t within,
+                                                     std::span<const std::byte> data) {
+  CSNAP_ASSIGN(auto file, open_or_make(page, layout_.file_name(page), 0));
+  struct stat info {};
+  if (::fstat(file->fd(), &info) != 0) return failure("examine", layout_.path_of(page), errno);
+  if (info.st_size > 0) {
+    const auto outcome = overwrite(page, *file, within, data);
+    if (outcome.ok() && *outcome == Outcome::done) keep(page, std::move(file));
+    return outcome;
+  }
   file_added_or_removed(page);
+  // A new page has its length before it has data: whatever a crash makes durable of the two, in
+  // the order in which it was done, is a whole page.
   Status failed;
-  if (::ftruncate(fd, layout_.page()) != 0)
+  if (::ftruncate(file->fd(), layout_.page()) != 0)
     failed = failure("lengthen", layout_.path_of(page), errno);
-  else if (const int error = write_fully(fd, within, data); error != 0)
+  else if (const int error = write_fully(file->fd(), within, data); error != 0)
     failed = failure("write", layout_.path_of(page), error);
   if (!failed.ok()) {
     CSNAP_TRY(remove(page));  // a file of zeros would say nothing, and take space
     return failed;
   }
   unsynced_.wrote(page);
-  files_.put(page, std::move(file));
+  keep(page, std::move(file));
   return Outcome::done;
 }
 
@@ -250,8 +263,8 @@ Status BlockTree::replace(std::uint64_t page, std::size_t within, std::span<cons
   std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(within));
   // A fixed name: what a crash leaves of it is used by the next write of the page.
   const std::string name = "." + layout_.file_name(page) + ".new";
-  CSNAP_ASSIGN(const int fd, open_new(page, name, O_RDWR | O_TRUNC));
-  auto file = std::make_shared<const OpenFile>(fd);
+  CSNAP_ASSIGN(auto file, open_or_make(page, name, O_TRUNC));
+  const int fd = file->fd();
   const std::string folder = layout_.levels() == 0 ? "" : layout_.directory_of(page) + "/";
   int error = write_fully(fd, 0, content);
   if (error == 0 && ::fdatasync(fd) != 0) error = errno;

@@ -103,14 +103,16 @@ class BlockTree {
   Status write_page(std::uint64_t page, std::size_t within, std::span<const std::byte> data);
   Result<Outcome> overwrite(std::uint64_t page, const OpenFile& file, std::size_t within,
                             std::span<const std::byte> data);
-  Result<Outcome> add(std::uint64_t page, std::size_t within, std::span<const std::byte> data);
+  Result<Outcome> open_and_write(std::uint64_t page, std::size_t within,
+                                 std::span<const std::byte> data);
   Status replace(std::uint64_t page, std::size_t within, std::span<const std::byte> data);
   Status remove(std::uint64_t page);
   void remove_empty_directories(std::uint64_t page);
 
   Result<Found> find(std::uint64_t page);
   int open_file(std::uint64_t page, const std::string& name, int flags);
-  Result<int> open_new(std::uint64_t page, const std::string& name, int flags);
+  Result<OpenFilePtr> open_or_make(std::uint64_t page, const std::string& name, int flags);
+  void keep(std::uint64_t page, OpenFilePtr file);
   Status make_directories(std::uint64_t page);
   void file_added_or_removed(std::uint64_t page) { directory_changed(layout_.levels(), page); }
   void directory_changed(unsigned level, std::uint64_t page);

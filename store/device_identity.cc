@@ -45,8 +45,7 @@ std::string describe_place(const DeviceIdentity& identity) {
   if (identity.rdev != 0)
     return "block device " + std::to_string(major(identity.rdev)) + ":" +
            std::to_string(minor(identity.rdev));
-  // A tree of block files is its directory.
-  return "file or directory with inode " + std::to_string(identity.inode) + " on device " +
+  return "file with inode " + std::to_string(identity.inode) + " on device " +
          std::to_string(major(identity.device)) + ":" + std::to_string(minor(identity.device));
 }
 

@@ -277,3 +277,55 @@ TEST_CASE("options are read, and nonsense is refused") {
   CHECK(parse_mkstore_options({"--help"})->help);
   CHECK_THAT(mkstore_usage(), Catch::Contains("ORIGIN STORE"));
 }
+
+TEST_CASE_METHOD(Fixture,
+                 "a store is made on a tree of block files, whose size is part of its name") {
+  const std::string tree = "tree:" + (dir / "tree").string();
+  const auto parsed = parse_mkstore_options({"--size", "64M", options.origin, tree});
+  REQUIRE(parsed.ok());
+  CHECK(parsed->store == tree + "?size=67108864");
+  CHECK(parse_mkstore_options({"--size", "64M", "o", tree + "?size=1G"}).status().code() ==
+        Code::invalid);
+  options.store = tree;
+  CHECK(make().status().code() == Code::not_found);
+  options = *parsed;
+  options.origin = tree + "?size=40M";
+  CHECK_FALSE(make().ok());
+  CHECK_FALSE(fs::exists(dir / "tree"));
+  options = *parsed;
+  options.preallocate = true;
+  CHECK(make().status().code() == Code::unsupported);
+  options.preallocate = false;
+  options.journal_size = 1 << 30;
+  CHECK_FALSE(make().ok());
+  CHECK_FALSE(fs::exists(dir / "tree"));
+  options.journal_size = 0;
+  const auto made = make();
+  REQUIRE(made.ok());
+  CHECK(made->file_made);
+  CHECK(superblock(options.store).uuid == made->superblock.uuid);
+  CHECK_THAT(report_text(options, *made), Catch::Contains("'" + tree + "?size=67108864'"));
+  CHECK(make().status().code() == Code::exists);
+  options.origin = options.store;
+  options.force = true;
+  CHECK(make().status().code() == Code::invalid);
+}
+
+TEST_CASE_METHOD(Fixture, "what is on a tree is seen, and wiped") {
+  const std::string image = file("image", 8 * kMiB), tree = "tree:" + (dir / "tree").string();
+  const std::string name = tree + "?size=8M";
+  REQUIRE(create_device_file(name, 8 * kMiB).ok());
+  put_partition_table(image);
+  std::string sector(512, '\0');
+  std::ifstream(image, std::ios::binary).read(sector.data(), 512);
+  auto device = open_device(name, OpenMode::read_write);
+  REQUIRE(device.ok());
+  REQUIRE(write_sync(**device, 0, std::as_bytes(std::span(sector))).ok());
+  CHECK_THAT(content(name).value_or(""), Catch::Contains("partition table"));
+  REQUIRE(wipe_signatures(name, **device).ok());
+  CHECK_FALSE(content(name).has_value());
+  std::string now(512, '\0');
+  REQUIRE(read_sync(**device, 0, std::as_writable_bytes(std::span(now))).ok());
+  sector[510] = sector[511] = '\0';
+  CHECK(now == sector);
+}
