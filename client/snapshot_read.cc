@@ -60,7 +60,7 @@ std::uint64_t place_of(const Piece& piece, std::uint64_t chunk_size) {
 }
 
 // One request to a device: a piece, or several that lie close together, with what is between them.
-struct Transfer {
+struct PieceTransfer {
   bool on_origin = false;
   std::uint64_t offset = 0;
   std::span<std::byte> into;
@@ -73,14 +73,14 @@ constexpr std::uint64_t kReadOver = 24u << 10;  // bytes
 constexpr std::uint64_t kLargestTransfer = 256u << 10;
 
 // join: the pieces may be put in the order of their places, and neighbours read together.
-std::vector<Transfer> transfers_of(std::vector<Piece>& pieces, std::uint64_t chunk_size,
-                                   bool join) {
+std::vector<PieceTransfer> transfers_of(std::vector<Piece>& pieces, std::uint64_t chunk_size,
+                                        bool join) {
   const auto place = [&](const Piece& piece) { return place_of(piece, chunk_size); };
   if (join)
     std::ranges::sort(pieces, {}, [&](const Piece& piece) {
       return std::pair(piece.source->on_origin, place(piece));
     });
-  std::vector<Transfer> transfers;
+  std::vector<PieceTransfer> transfers;
   for (std::size_t i = 0; i < pieces.size();) {
     const std::uint64_t from = place(pieces[i]);
     std::uint64_t end = from + pieces[i].read_to.size();
@@ -93,7 +93,7 @@ std::vector<Transfer> transfers_of(std::vector<Piece>& pieces, std::uint64_t chu
         break;
       end = next_end;
     }
-    Transfer transfer{pieces[i].source->on_origin, from, pieces[i].read_to, {}, {}};
+    PieceTransfer transfer{pieces[i].source->on_origin, from, pieces[i].read_to, {}, {}};
     if (n > 1) {
       transfer.memory = BounceBuffer(end - from);
       transfer.into = transfer.memory.first(end - from);
@@ -105,7 +105,7 @@ std::vector<Transfer> transfers_of(std::vector<Piece>& pieces, std::uint64_t chu
   return transfers;
 }
 
-void deliver(const Transfer& transfer, std::uint64_t chunk_size) {
+void hand_out(const PieceTransfer& transfer, std::uint64_t chunk_size) {
   for (const Piece& piece : transfer.several)
     std::memcpy(piece.read_to.data(),
                 transfer.into.data() + (place_of(piece, chunk_size) - transfer.offset),
@@ -176,9 +176,9 @@ Result<std::optional<SnapshotIo::Mismatch>> SnapshotIo::read_sources(
       ++part;
     }
   }
-  std::vector<Transfer> transfers = transfers_of(pieces, info_.chunk_size, parts.size() > 1);
+  std::vector<PieceTransfer> transfers = transfers_of(pieces, info_.chunk_size, parts.size() > 1);
   std::optional<IoBatch> origin, store;
-  for (Transfer& transfer : transfers) {
+  for (PieceTransfer& transfer : transfers) {
     auto& batch = transfer.on_origin ? origin : store;
     if (!batch) {
       CSNAP_ASSIGN(auto queue, (transfer.on_origin ? origin_ : store_).take());
@@ -193,7 +193,7 @@ Result<std::optional<SnapshotIo::Mismatch>> SnapshotIo::read_sources(
     if (status.ok()) status = std::move(of_origin);
   }
   CSNAP_TRY(std::move(status));
-  for (const Transfer& transfer : transfers) deliver(transfer, info_.chunk_size);
+  for (const PieceTransfer& transfer : transfers) hand_out(transfer, info_.chunk_size);
   for (const Piece& piece : pieces) {
     const ReadSource& s = *piece.source;
     if (const auto c = find_mismatch(piece, info_.chunk_size))

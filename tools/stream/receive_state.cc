@@ -44,7 +44,7 @@ Uuid uuid_of(const json::value& value) {
   return *uuid;
 }
 
-StreamIdentity identity_of(const json::value& value) {
+StreamIdentity identity_in(const json::value& value) {
   return {uuid_of(value.at("uuid")), number_of(value.at("ctransid"))};
 }
 
@@ -68,12 +68,12 @@ UnfinishedReceive unfinished_of(const json::value& value) {
   const auto& object = value.as_object();
   UnfinishedReceive u;
   u.name = text_of(object.at("name"));
-  u.identity = identity_of(object.at("identity"));
+  u.identity = identity_in(object.at("identity"));
   u.parent_id = number_of(object.at("parent_id"));
   u.path = text_of(object.at("path"));
   u.offset = number_of(object.at("offset"));
   u.resumable = object.at("resumable").as_bool();
-  if (const auto* parent = object.if_contains("parent")) u.parent = identity_of(*parent);
+  if (const auto* parent = object.if_contains("parent")) u.parent = identity_in(*parent);
   if (const auto* making = object.if_contains("making")) u.making = number_of(*making);
   return u;
 }
@@ -132,7 +132,7 @@ Status ReceiveState::load(const std::string& text) {
                                        store_.to_string());
     for (const auto& entry : document.at("received").as_array())
       received.push_back({number_of(entry.at("id")), uuid_of(entry.at("local_uuid")),
-                          identity_of(entry.at("identity")), text_of(entry.at("path"))});
+                          identity_in(entry.at("identity")), text_of(entry.at("path"))});
     if (const auto* u = document.as_object().if_contains("unfinished"))
       unfinished = unfinished_of(*u);
   } catch (const std::exception& error) {

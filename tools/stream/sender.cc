@@ -45,35 +45,36 @@ Result<std::unique_ptr<Sender>> Sender::prepare(Admin& admin, const SendOptions&
 Status Sender::open() {
   CSNAP_ASSIGN(list_, admin_.list());
   CSNAP_ASSIGN(const auto snapshot, find(options_.name));
-  // Each takes a commit at the server: both at the same time, if there are two.
-  Admin::SnapshotEntry parent;
-  std::future<Result<std::unique_ptr<Volume>>> parent_opening;
-  if (!options_.parent.empty()) {
-    CSNAP_ASSIGN(parent, find(options_.parent));
-    if (parent.id == snapshot.id)
-      return Status(Code::invalid, "a snapshot cannot be sent as a change to itself");
-    parent_opening = std::async(std::launch::async, [&] { return open_volume(parent); });
-  }
-  CSNAP_ASSIGN(volume_, open_volume(snapshot));
   plan_.identity = identity_of(snapshot);
   plan_.created_ns = snapshot.created_ns;
-  plan_.volume_size = volume_->size();
-  const std::uint64_t chunk_size = volume_->chunk_size();
+  plan_.volume_size = list_.volume_size;
+  // It takes a commit at the server; what differs is found out meanwhile.
+  auto opening = std::async(std::launch::async, [&] { return open_volume(snapshot); });
+  CSNAP_TRY(plan_runs(snapshot));
+  CSNAP_ASSIGN(volume_, opening.get());
+  return {};
+}
+
+Status Sender::plan_runs(const Admin::SnapshotEntry& snapshot) {
+  const std::uint64_t chunk_size = list_.chunk_size;
+  const std::uint64_t chunks = (plan_.volume_size + chunk_size - 1) / chunk_size;
   if (options_.parent.empty()) {
-    if (plan_.volume_size > 0)
-      plan_.runs = {{Chunk(0), (plan_.volume_size + chunk_size - 1) / chunk_size}};
+    CSNAP_TRY(check_token());
+    if (chunks > 0) plan_.runs = {{Chunk(0), chunks}};
   } else {
-    CSNAP_ASSIGN(parent_, parent_opening.get());
+    CSNAP_ASSIGN(const auto parent, find(options_.parent));
+    if (parent.id == snapshot.id)
+      return Status(Code::invalid, "a snapshot cannot be sent as a change to itself");
     plan_.parent = identity_of(parent);
-  }
-  CSNAP_TRY(check_token());
-  if (plan_.parent) {
+    CSNAP_TRY(check_token());
     CSNAP_ASSIGN(plan_.runs,
                  find_differences(admin_, mask_of_bit(parent.bit), mask_of_bit(snapshot.bit)));
+    // Both were there all the time, so the bits meant them; from here on the parent is not needed.
+    CSNAP_TRY(still_there({parent.id, snapshot.id}));
   }
   if (options_.resume) cut_front(options_.resume->offset);
   for (const ChunkRun& run : plan_.runs) {
-    if (run.start.value * chunk_size >= plan_.volume_size)
+    if (run.end().value > chunks)
       return Status(Code::corrupt, "the server names exceptions beyond the volume's end");
     plan_.bytes +=
         std::min(run.count * chunk_size, plan_.volume_size - run.start.value * chunk_size);
@@ -99,25 +100,22 @@ Status Sender::check_token() const {
 
 // What lies below the offset is there already.
 void Sender::cut_front(std::uint64_t offset) {
-  const Chunk first(offset / volume_->chunk_size());
-  plan_.from = first.value * volume_->chunk_size();
+  const Chunk first(offset / list_.chunk_size);
+  plan_.from = first.value * list_.chunk_size;
   std::erase_if(plan_.runs, [&](const ChunkRun& run) { return run.end() <= first; });
   if (plan_.runs.empty() || plan_.runs.front().start >= first) return;
   ChunkRun& run = plan_.runs.front();
   run = {first, run.end() - first};
 }
 
-Status Sender::still_there() {
-  CSNAP_TRY(volume_->health());
-  if (parent_) CSNAP_TRY(parent_->health());
+Status Sender::still_there(const std::vector<std::uint64_t>& ids) {
   CSNAP_ASSIGN(const auto now, admin_.list());
-  const auto live = [&](const Volume& volume) {
-    return std::ranges::any_of(now.snapshots, [&](const Admin::SnapshotEntry& entry) {
-      return entry.id == volume.id() && !entry.deleting;
-    });
-  };
-  if (live(*volume_) && (!parent_ || live(*parent_))) return {};
-  return Status(Code::stale, "a snapshot was deleted while it was being sent");
+  for (const std::uint64_t id : ids) {
+    const auto live = [&](const auto& entry) { return entry.id == id && !entry.deleting; };
+    if (std::ranges::none_of(now.snapshots, live))
+      return Status(Code::stale, "a snapshot was deleted while it was being sent");
+  }
+  return {};
 }
 
 Status Sender::send(ByteOutput& output, const ProgressFunction& progress) {
@@ -141,7 +139,8 @@ Status Sender::send(ByteOutput& output, const ProgressFunction& progress) {
   }
   writer.utimes(options_.file, plan_.created_ns);
   // END makes a snapshot of it: nothing may be doubtful then.
-  CSNAP_TRY(still_there());
+  CSNAP_TRY(volume_->health());
+  CSNAP_TRY(still_there({volume_->id()}));
   writer.end();
   CSNAP_TRY(output.write(bytes));
   return output.finish();

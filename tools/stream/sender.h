@@ -3,7 +3,8 @@
 // those are comes from the exception map; several threads read them, each many at once and in the
 // order in which they lie on the disks, and the stream has them by ascending offset.
 //
-// Both snapshots are held open meanwhile, so that neither can go unnoticed.
+// The snapshot is held open meanwhile, and before the stream ends it is made sure that it is there
+// still: a snapshot that was deleted makes no whole stream.
 // Threading: one thread calls; it has threads of its own.
 #pragma once
 
@@ -55,17 +56,19 @@ class Sender {
  private:
   Sender(Admin& admin, SendOptions options) : admin_(admin), options_(std::move(options)) {}
   Status open();
+  Status plan_runs(const Admin::SnapshotEntry& snapshot);
   Status check_token() const;
   void cut_front(std::uint64_t offset);
   Result<Admin::SnapshotEntry> find(const std::string& name) const;
   Result<std::unique_ptr<Volume>> open_volume(const Admin::SnapshotEntry& entry) const;
   Status send_data(ByteOutput& output, const ProgressFunction& progress);
-  Status still_there();
+  // stale if not all of them are.
+  Status still_there(const std::vector<std::uint64_t>& ids);
 
   Admin& admin_;
   const SendOptions options_;
   Admin::SnapshotList list_;
-  std::unique_ptr<Volume> volume_, parent_;  // parent_ is held only
+  std::unique_ptr<Volume> volume_;
   SendPlan plan_;
   std::uint64_t data_bytes_ = 0;
 };

@@ -35,9 +35,9 @@ class WriteBehind {
   bool ascending() const { return ascending_; }
 
  private:
-  static constexpr std::size_t kBatchBytes = 4u << 20;
-  static constexpr unsigned kThreads = 3;
-  static constexpr std::size_t kBatches = 6;
+  static constexpr std::size_t kBatchBytes = 2u << 20;
+  static constexpr unsigned kThreads = 6;
+  static constexpr std::size_t kBatches = 10;
 
   enum class Phase : std::uint8_t { free, filling, waiting, writing };
   struct Batch {
