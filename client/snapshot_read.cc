@@ -47,69 +47,15 @@ struct Piece {
   BounceBuffer whole;            // of a chunk of which only a part is asked for
 };
 
-bool reads_whole(const Piece& piece) {
-  return piece.read_to.data() != piece.into.data();
-}
-
-// Bytes on its device.
-std::uint64_t place_of(const Piece& piece, std::uint64_t chunk_size) {
+std::uint64_t device_chunk(const Piece& piece) {
   const ReadSource& s = *piece.source;
-  const std::uint64_t chunk =
-      s.on_origin ? piece.first.value : s.store.value + (piece.first - s.chunks.start);
-  return chunk * chunk_size + (reads_whole(piece) ? 0 : piece.from);
+  return s.on_origin ? piece.first.value : s.store.value + (piece.first - s.chunks.start);
 }
 
-// One request to a device: a piece, or several that lie close together, with what is between them.
-struct PieceTransfer {
-  bool on_origin = false;
-  std::uint64_t offset = 0;
-  std::span<std::byte> into;
-  BounceBuffer memory;             // of several pieces
-  std::span<const Piece> several;  // empty: one, read to where it belongs
-};
-
-// A disk reads over a few chunks sooner than it answers another request.
-constexpr std::uint64_t kReadOver = 24u << 10;  // bytes
-constexpr std::uint64_t kLargestTransfer = 256u << 10;
-
-// join: the pieces may be put in the order of their places, and neighbours read together.
-std::vector<PieceTransfer> transfers_of(std::vector<Piece>& pieces, std::uint64_t chunk_size,
-                                        bool join) {
-  const auto place = [&](const Piece& piece) { return place_of(piece, chunk_size); };
-  if (join)
-    std::ranges::sort(pieces, {}, [&](const Piece& piece) {
-      return std::pair(piece.source->on_origin, place(piece));
-    });
-  std::vector<PieceTransfer> transfers;
-  for (std::size_t i = 0; i < pieces.size();) {
-    const std::uint64_t from = place(pieces[i]);
-    std::uint64_t end = from + pieces[i].read_to.size();
-    std::size_t n = 1;
-    for (; join && i + n < pieces.size(); ++n) {
-      const Piece& next = pieces[i + n];
-      const std::uint64_t next_end = place(next) + next.read_to.size();
-      if (next.source->on_origin != pieces[i].source->on_origin || place(next) < end ||
-          place(next) - end > kReadOver || next_end - from > kLargestTransfer)
-        break;
-      end = next_end;
-    }
-    PieceTransfer transfer{pieces[i].source->on_origin, from, pieces[i].read_to, {}, {}};
-    if (n > 1) {
-      transfer.memory = BounceBuffer(end - from);
-      transfer.into = transfer.memory.first(end - from);
-      transfer.several = std::span(pieces).subspan(i, n);
-    }
-    transfers.push_back(std::move(transfer));
-    i += n;
-  }
-  return transfers;
-}
-
-void hand_out(const PieceTransfer& transfer, std::uint64_t chunk_size) {
-  for (const Piece& piece : transfer.several)
-    std::memcpy(piece.read_to.data(),
-                transfer.into.data() + (place_of(piece, chunk_size) - transfer.offset),
-                piece.read_to.size());
+// As they lie on each device.
+void sort_by_place(std::vector<Piece>& pieces) {
+  std::ranges::sort(pieces, {},
+                    [](const Piece& piece) { return std::pair(device_chunk(piece), piece.from); });
 }
 
 std::uint32_t checksum_of(const ReadSource& source, Chunk c) {
@@ -143,7 +89,7 @@ void cut(const ReadSource& source, std::uint64_t chunk_size, std::uint64_t start
 
 // The first chunk of the piece whose data is not what its checksum says.
 std::optional<Chunk> find_mismatch(const Piece& piece, std::uint64_t chunk_size) {
-  const bool whole = reads_whole(piece);
+  const bool whole = piece.read_to.data() != piece.into.data();
   if (piece.source->crcs.empty()) return std::nullopt;
   Chunk c = piece.first;
   // A part in front has no checksum, or it would have been read whole.
@@ -176,15 +122,18 @@ Result<std::optional<SnapshotIo::Mismatch>> SnapshotIo::read_sources(
       ++part;
     }
   }
-  std::vector<PieceTransfer> transfers = transfers_of(pieces, info_.chunk_size, parts.size() > 1);
+  if (parts.size() > 1) sort_by_place(pieces);
   std::optional<IoBatch> origin, store;
-  for (PieceTransfer& transfer : transfers) {
-    auto& batch = transfer.on_origin ? origin : store;
+  for (const Piece& piece : pieces) {
+    const ReadSource& s = *piece.source;
+    auto& batch = s.on_origin ? origin : store;
     if (!batch) {
-      CSNAP_ASSIGN(auto queue, (transfer.on_origin ? origin_ : store_).take());
+      CSNAP_ASSIGN(auto queue, (s.on_origin ? origin_ : store_).take());
       batch.emplace(std::move(queue));
     }
-    batch->read(transfer.offset, transfer.into);
+    const std::uint64_t chunk = device_chunk(piece);
+    const bool whole = piece.read_to.data() != piece.into.data();
+    batch->read(chunk * info_.chunk_size + (whole ? 0 : piece.from), piece.read_to);
   }
   if (origin) origin->kick();
   Status status = store ? store->wait() : Status();
@@ -193,12 +142,11 @@ Result<std::optional<SnapshotIo::Mismatch>> SnapshotIo::read_sources(
     if (status.ok()) status = std::move(of_origin);
   }
   CSNAP_TRY(std::move(status));
-  for (const PieceTransfer& transfer : transfers) hand_out(transfer, info_.chunk_size);
   for (const Piece& piece : pieces) {
     const ReadSource& s = *piece.source;
     if (const auto c = find_mismatch(piece, info_.chunk_size))
       return std::optional(Mismatch{*c, s.store + (*c - s.chunks.start), checksum_of(s, *c)});
-    if (reads_whole(piece))
+    if (piece.read_to.data() != piece.into.data())
       std::memcpy(piece.into.data(), piece.read_to.data() + piece.from, piece.into.size());
   }
   return std::optional<Mismatch>();
