@@ -312,6 +312,14 @@ def bytes_per_exception(_, load, counter, limit):
 
 FLUSHED = ("--fsync=1",)
 
+# Goals that docs/performance.md says are not met, and why; every other one is kept.
+NOT_MET = frozenset((
+    "durable new exceptions, 16 x 32", "100 clients x 8 in flight", "first writes through NBD",
+    "first writes through NBD, qcow2", "pages of a tree, each written once",
+    "pages of a tree, flushed every 32", "pages of a tree, each flushed", "rewrites through NBD",
+    "rewrites through NBD, qemu", "origin reads through NBD", "origin reads through NBD, qemu",
+    "restart after kill -9, first answer", "records replayed by it"))
+
 ALL = [
     Row("unique-chunk queries, 16 x 32", "redis GET -c 16 -P 32", "/s", 1.0,
         lambda s: questions(s, 16, 32)),

@@ -109,6 +109,7 @@ void Asker::leave() {
 
 void Asker::on_frame(const Frame& frame) {
   if (closed_) return;
+  heard_ = Clock::now();
   if (frame.header.push()) return on_push(frame);
   if (frame.header.error()) return on_error(frame);
   if (!frame.header.reply()) return;
@@ -127,8 +128,10 @@ void Asker::on_error(const Frame& frame) {
   const Status status = status_of(error);
   const auto found = pending_.find(frame.header.request_id);
   // Another write to the same chunk was faster: from the start, as docs/protocol.md has it.
-  if (kind_ != Kind::overwrite || status.code() != Code::stale || found == pending_.end())
-    return fail(status);
+  if (kind_ != Kind::overwrite || status.code() != Code::stale || found == pending_.end()) {
+    asking_ = false;  // the session is there as before, and can be left
+    return events_.failed(status);
+  }
   const Pending again{found->second.since, found->second.chunks};
   pending_.erase(found);
   spares_.wrong({&again.chunks, 1});

@@ -3,7 +3,8 @@
 // a client without disks. What it was granted it gives back at once.
 //
 // Threading: the io_context's thread; the io_context does not run any more when it is destroyed.
-// Errors: told once, by Events::failed; the connection is closed then.
+// Errors: told by Events::failed. What the server refused leaves the session as it is, all else
+// closes the connection.
 #pragma once
 
 #include <chrono>
@@ -52,6 +53,8 @@ class Asker {
   // Ends the session, after done: a server waits a lease for those that just go away.
   void leave();
   std::uint32_t heartbeat_ms() const { return heartbeat_ms_; }
+  // How long the server has said nothing.
+  Clock::duration silence() const { return Clock::now() - heard_; }
 
  private:
   struct Pending {
@@ -87,6 +90,7 @@ class Asker {
   OutputBuffer output_;
   bool flush_posted_ = false;
   bool asking_ = false, closed_ = false, told_done_ = false;
+  Clock::time_point heard_ = Clock::now();
   std::uint64_t next_id_ = 1;
   std::uint32_t heartbeat_ms_ = 0;
   std::unordered_map<std::uint64_t, Pending> pending_;

@@ -2,7 +2,9 @@
 // csnap-bench: parses, measures, reports.
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tools/bench/options.h"
@@ -16,14 +18,22 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 
 csnap::Status run(const csnap::BenchOptions& options) {
+  // Whether it can be made is known before the work is done.
+  std::optional<csnap::OutputFile> picture;
+  if (!options.picture.empty()) {
+    CSNAP_ASSIGN(csnap::OutputFile file, csnap::OutputFile::create(options.picture));
+    picture.emplace(std::move(file));
+  }
   CSNAP_ASSIGN(const csnap::BenchResult result, csnap::run_bench(options));
   const std::string text =
       options.json ? csnap::bench_json(options, result) : csnap::bench_text(options, result);
-  std::fputs(text.c_str(), stdout);
-  if (options.picture.empty()) return {};
-  CSNAP_ASSIGN(csnap::OutputFile file, csnap::OutputFile::create(options.picture));
-  CSNAP_TRY(file.write(csnap::bench_picture(options, result)));
-  return file.finish();
+  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0)
+    return csnap::Status(csnap::Code::io_error, "cannot write to standard output");
+  if (picture) {
+    CSNAP_TRY(picture->write(csnap::bench_picture(options, result)));
+    CSNAP_TRY(picture->finish());
+  }
+  return result.cut_short;
 }
 
 }  // namespace

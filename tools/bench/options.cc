@@ -115,8 +115,7 @@ std::string bench_usage() {
       << "Usage: csnap-bench --load KIND[:N],... [OPTIONS]\n\n"
          "Asks csnapd as its clients do, as fast as it answers, and reports the rate and how long\n"
          "the answers took. Reads and writes no data.\n\n"
-      << visible()
-      << "\nExit codes: 0 measured, 1 the server refused or went away, 2 wrong usage.\n";
+      << visible() << "\nExit codes: 0 measured, 1 not, or not to the end, 2 wrong usage.\n";
   return text.str();
 }
 

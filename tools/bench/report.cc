@@ -73,6 +73,7 @@ std::string bench_text(const BenchOptions& options, const BenchResult& result) {
                         result.snapshots.count(), us_text(result.snapshots.at(0.5)),
                         us_text(result.snapshots.at(0.99)), us_text(result.snapshots.max()));
   if (result.exhausted) text += "every place was asked for before the time was over\n";
+  if (!result.cut_short.ok()) text += "cut short: " + result.cut_short.message() + "\n";
   return text;
 }
 
@@ -107,6 +108,7 @@ std::string bench_json(const BenchOptions& options, const BenchResult& result) {
     out["snapshots"] = std::move(snapshots);
   }
   if (result.server_cpu_us >= 0) out["server_cpu_us"] = result.server_cpu_us;
+  if (!result.cut_short.ok()) out["cut_short"] = result.cut_short.message();
   return to_json_text(out);
 }
 
@@ -141,6 +143,11 @@ std::string bench_picture(const BenchOptions& options, const BenchResult& result
                fmt::format("{:.0f}", top(p99)), kSecond, kHeight, kWidth);
   out += curve(median, top(p99), kSecond, kHeight, kWidth, "#2ca02c");
   out += curve(p99, top(p99), kSecond, kHeight, kWidth, "#d62728");
+  for (const int y : {kFirst, kSecond})
+    out += fmt::format(
+        "<text x=\"80\" y=\"{0}\">0 s</text>\n"
+        "<text x=\"880\" y=\"{0}\" text-anchor=\"end\">{1:.1f} s</text>\n",
+        y + kHeight + 15, result.seconds);
   return out + "</svg>\n";
 }
 

@@ -20,7 +20,8 @@ struct Moment {
 
 struct LoadResult {
   LoadOptions load;
-  Latencies latencies;  // of the time that counts
+  std::uint64_t answers = 0;
+  Latencies latencies;  // also of those that were asked in time and answered later
   double rate = 0;      // answers a second
 };
 
@@ -32,6 +33,7 @@ struct BenchResult {
   double server_cpu_us = -1;  // of the server, for each answer; negative: not known
   double own_cpu_us = 0;      // of csnap-bench
   bool exhausted = false;     // every place was asked for before the time was over
+  Status cut_short;           // why the measurement ended before its time, if it did
   std::vector<LoadResult> loads;
   Latencies snapshots;          // creations, when they were asked for
   std::vector<Moment> moments;  // with a picture only
@@ -39,6 +41,8 @@ struct BenchResult {
 
 inline constexpr double kMoment = 0.1;  // seconds
 
+// What ends a measurement that has begun is told in the result, and so is an interrupt (SIGINT,
+// SIGTERM). The sessions are over when it returns, if the server can be reached at all.
 Result<BenchResult> run_bench(const BenchOptions& options);
 
 }  // namespace csnap
