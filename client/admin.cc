@@ -3,6 +3,7 @@
 
 #include "client/admin_impl.h"
 #include "proto/convert.h"
+#include "proto/convert_replication.h"
 
 namespace csnap {
 
@@ -18,6 +19,11 @@ Result<Admin::SnapshotEntry> entry_of(const wire::SnapshotInfo& info) {
   e.deleting = info.deleting();
   e.deleted_up_to = info.deleted_up_to();
   e.clients = info.clients();
+  e.transid = info.transid();
+  e.written = info.written();
+  if (!info.has_received()) return e;
+  CSNAP_ASSIGN(e.received, identity_from_proto(info.received()));
+  e.received_path = info.received_path();
   return e;
 }
 
@@ -50,6 +56,19 @@ void fill_server_status(const wire::GetStatusReply& r, Admin::StoreStatus& s) {
   s.snapshot_writes = r.snapshot_writes();
 }
 
+Result<Replication> replication_of(const wire::GetStatusReply& r) {
+  Replication out;
+  CSNAP_ASSIGN(out.role, role_from_proto(r.role()));
+  if (r.has_receiving()) {
+    CSNAP_ASSIGN(out.receiving, receiving_from_proto(r.receiving()));
+  }
+  for (const auto& info : r.replicas()) {
+    CSNAP_ASSIGN(auto replica, replica_from_proto(info));
+    out.replicas.push_back(std::move(replica));
+  }
+  return out;
+}
+
 Result<Admin::StoreStatus> status_of_reply(const wire::GetStatusReply& r) {
   Admin::StoreStatus s;
   CSNAP_ASSIGN(s.store, uuid_from_proto(r.store()));
@@ -71,6 +90,7 @@ Result<Admin::StoreStatus> status_of_reply(const wire::GetStatusReply& r) {
   s.clients = r.clients();
   s.connections = r.connections();
   fill_server_status(r, s);
+  CSNAP_ASSIGN(s.replication, replication_of(r));
   return s;
 }
 
@@ -86,12 +106,50 @@ Result<std::unique_ptr<Admin>> Admin::connect(const AdminOptions& options) {
   return std::unique_ptr<Admin>(new Admin(std::move(impl)));
 }
 
-Result<Admin::SnapshotEntry> Admin::create(const std::string& name) {
+Result<Admin::SnapshotEntry> Admin::create(const std::string& name, bool received) {
   wire::CreateSnapshot request;
   wire::CreateSnapshotReply reply;
   request.set_name(name);
+  request.set_received(received);
   CSNAP_TRY(impl_->change(wire::MESSAGE_CREATE_SNAPSHOT, request, reply));
   return entry_of(reply.snapshot());
+}
+
+Result<Admin::SnapshotEntry> Admin::seal(const std::string& name) {
+  wire::SealSnapshot request;
+  wire::SealSnapshotReply reply;
+  request.set_name(name);
+  CSNAP_TRY(impl_->change(wire::MESSAGE_SEAL_SNAPSHOT, request, reply));
+  return entry_of(reply.snapshot());
+}
+
+Status Admin::set_role(ReplicationRole role) {
+  wire::SetRole request;
+  wire::SetRoleReply reply;
+  request.set_role(role_to_proto(role));
+  return impl_->change(wire::MESSAGE_SET_ROLE, request, reply);
+}
+
+Status Admin::set_receiving(const std::optional<UnfinishedReceive>& receiving) {
+  wire::SetReceiving request;
+  wire::SetReceivingReply reply;
+  if (receiving) receiving_to_proto(*receiving, *request.mutable_receiving());
+  return impl_->change(wire::MESSAGE_SET_RECEIVING, request, reply);
+}
+
+Status Admin::set_replica(const Replica& replica) {
+  wire::SetReplica request;
+  wire::SetReplicaReply reply;
+  replica_to_proto(replica, *request.mutable_replica());
+  return impl_->change(wire::MESSAGE_SET_REPLICA, request, reply);
+}
+
+Status Admin::forget_replica(const Uuid& store) {
+  wire::SetReplica request;
+  wire::SetReplicaReply reply;
+  request.mutable_replica()->set_store(uuid_to_proto(store));
+  request.set_forget(true);
+  return impl_->change(wire::MESSAGE_SET_REPLICA, request, reply);
 }
 
 Status Admin::remove(const std::string& name, bool force) {

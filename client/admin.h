@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "store/replication.h"
 #include "store/status.h"
 #include "store/store_use.h"
 #include "store/uuid.h"
@@ -40,6 +41,11 @@ class Admin {
     bool deleting = false;         // gone for its users; its space is being given back
     std::uint64_t deleted_up_to = 0;
     std::uint64_t clients = 0;  // sessions that have it open
+    // uuid and transid stand for its content in streams, unless it was written to since.
+    std::uint64_t transid = 0;
+    bool written = false;
+    std::optional<StreamIdentity> received;  // as what a stream brought it, unless written to since
+    std::string received_path;               // and what its file was called there
   };
   struct SnapshotList {
     std::vector<SnapshotEntry> snapshots;  // by id
@@ -74,6 +80,7 @@ class Admin {
     std::uint64_t commits = 0, checkpoints = 0;              // since the server's start
     std::uint64_t copied_chunks = 0, copied_by_clients = 0;  // by the server itself, and not
     std::uint64_t origin_writes = 0, snapshot_reads = 0, snapshot_writes = 0;
+    Replication replication;
   };
   struct LockEntry {
     Uuid client;
@@ -140,10 +147,14 @@ class Admin {
   Admin(const Admin&) = delete;
   Admin& operator=(const Admin&) = delete;
 
-  Result<SnapshotEntry> create(const std::string& name);
+  // received: of an origin that a stream was received into; see set_receiving().
+  Result<SnapshotEntry> create(const std::string& name, bool received = false);
   // busy while somebody has it open, unless force.
   Status remove(const std::string& name, bool force);
   Status rename(const std::string& from, const std::string& to);
+  // Its uuid and transid stand for its content from now on. busy while it was written to and is
+  // open for writing.
+  Result<SnapshotEntry> seal(const std::string& name);
   Result<SnapshotList> list();
   Result<StoreStatus> status();
   Result<std::vector<LockEntry>> locks();
@@ -154,6 +165,12 @@ class Admin {
   Result<TreePage> dump_tree(std::uint64_t from);
   // What blocks of the store device are used for, from `from` on.
   Result<SpacePage> map_space(std::uint64_t from);
+  // busy: the origin is being written to, or received into.
+  Status set_role(ReplicationRole role);
+  // Where a receive stands; none: it is finished, or undone. stale: no volume is open to receive.
+  Status set_receiving(const std::optional<UnfinishedReceive>& receiving);
+  Status set_replica(const Replica& replica);
+  Status forget_replica(const Uuid& store);
   // Checks the store while it serves, step by step: begin_check(), then next_check() until it is
   // done. The pace is the caller's.
   Result<CheckPage> begin_check(bool data);

@@ -41,6 +41,7 @@ struct OpenOptions {
   std::string volume = "origin";           // "origin" or the name of a snapshot
   std::optional<std::uint64_t> volume_id;  // instead of the name; 0 is the origin
   bool read_only = false;
+  bool receiving = false;   // of the origin: a stream is to be received into it, by nobody else
   std::string client_name;  // in the server's logs and lists; empty: the program and its pid
   // Where the devices are here; empty: where the server has them. Also tree:DIRECTORY?size=SIZE.
   std::string origin_path;

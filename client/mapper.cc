@@ -64,6 +64,7 @@ void Mapper::send_hello(std::uint64_t now_ms) {
   hello.set_session(uuid_to_proto(options_.session));
   hello.set_role(wire::ROLE_VOLUME);
   hello.set_read_only(options_.read_only);
+  hello.set_receiving(options_.receiving);
   const auto id = info_ ? std::optional(info_->volume) : options_.volume;
   if (id ? *id == kOrigin : options_.volume_name == "origin")
     hello.mutable_volume()->set_origin(true);

@@ -76,6 +76,7 @@ struct MapperOptions {
   std::string volume_name;           // "origin" or a snapshot's; used when there is no id
   std::optional<SnapshotId> volume;  // 0 is the origin
   bool read_only = false;
+  bool receiving = false;
 };
 
 class Mapper {

@@ -31,6 +31,7 @@ Result<SessionOptions> session_options(const OpenOptions& options) {
   s.mapper.volume_name = options.volume;
   if (options.volume_id) s.mapper.volume = SnapshotId(*options.volume_id);
   s.mapper.read_only = options.read_only;
+  s.mapper.receiving = options.receiving;
   s.open_timeout = options.open_timeout;
   s.give_up_after = options.give_up_after;
   return s;

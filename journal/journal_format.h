@@ -7,6 +7,7 @@
 
 #include "store/block_format.h"
 #include "store/endian.h"
+#include "store/replication_format.h"
 #include "store/types.h"
 
 namespace csnap {
@@ -59,6 +60,10 @@ enum class RecordType : std::uint8_t {  // first byte of a record; 0 is none
   client_closed = 10,
   client_pool = 11,
   server_started = 12,
+  snapshot_written = 13,
+  snapshot_sealed = 14,
+  snapshot_received = 15,
+  replication_changed = 16,
 };
 
 // A run that cannot be empty: its length is stored less one.
@@ -110,7 +115,7 @@ struct DiskSnapshotRenamed {
 };
 static_assert(sizeof(DiskSnapshotRenamed) == 10);
 
-// SnapshotDeleted and DeletionFinished.
+// SnapshotDeleted, DeletionFinished and SnapshotWritten.
 struct DiskSnapshotOnly {
   U8 type;
   Le64 id;
@@ -151,5 +156,27 @@ struct DiskServerStarted {
   Le64 epoch;
 };
 static_assert(sizeof(DiskServerStarted) == 9);
+
+struct DiskSnapshotSealed {
+  U8 type;
+  Le64 id;
+  Le64 transid;
+};
+static_assert(sizeof(DiskSnapshotSealed) == 17);
+
+struct DiskSnapshotReceived {
+  U8 type;
+  Le64 id;
+  IdentityDisk identity;
+  U8 path_bytes;
+  // char path[path_bytes]
+};
+static_assert(sizeof(DiskSnapshotReceived) == 34);
+
+struct DiskReplicationChanged {
+  U8 type;
+  ReplicationDisk replication;
+};
+static_assert(sizeof(DiskReplicationChanged) == 753);
 
 }  // namespace csnap

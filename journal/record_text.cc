@@ -65,6 +65,26 @@ std::string text_of(const ClientPool& r) {
 std::string text_of(const ServerStarted& r) {
   return "server started: epoch " + std::to_string(r.epoch.value);
 }
+std::string text_of(const SnapshotWritten& r) {
+  return "snapshot written to: id " + std::to_string(r.id.value);
+}
+std::string text_of(const SnapshotSealed& r) {
+  return "snapshot sealed: id " + std::to_string(r.id.value) + ", transid " +
+         std::to_string(r.transid);
+}
+std::string text_of(const SnapshotReceived& r) {
+  return "snapshot received: id " + std::to_string(r.id.value) + " as " +
+         r.received.identity.to_string();
+}
+std::string text_of(const ReplicationChanged& r) {
+  const auto& receiving = r.replication.receiving;
+  return "replication changed: role " +
+         std::to_string(static_cast<unsigned>(r.replication.role)) + ", " +
+         std::to_string(r.replication.replicas.size()) + " replicas, " +
+         (receiving ? "receiving \"" + receiving->name + "\" up to " +
+                          std::to_string(receiving->offset)
+                    : std::string("receiving nothing"));
+}
 
 }  // namespace
 

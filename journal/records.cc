@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "journal/journal_format.h"
+#include "store/replication_codec.h"
 #include "store/tables.h"
 
 namespace csnap {
@@ -147,6 +148,33 @@ void put(const ClientPool& r, std::vector<std::byte>& out) {
 void put(const ServerStarted& r, std::vector<std::byte>& out) {
   view_as<DiskServerStarted>(grow<DiskServerStarted>(out, RecordType::server_started))
       .epoch.set(r.epoch.value);
+}
+
+void put(const SnapshotWritten& r, std::vector<std::byte>& out) {
+  put_snapshot_only(RecordType::snapshot_written, r.id, out);
+}
+
+void put(const SnapshotSealed& r, std::vector<std::byte>& out) {
+  assert(r.id != kOrigin && r.transid != 0);
+  auto& d = view_as<DiskSnapshotSealed>(grow<DiskSnapshotSealed>(out, RecordType::snapshot_sealed));
+  d.id.set(r.id.value);
+  d.transid.set(r.transid);
+}
+
+void put(const SnapshotReceived& r, std::vector<std::byte>& out) {
+  const std::string& path = r.received.path;
+  assert(r.id != kOrigin && check_stream_path(path).ok());
+  const auto bytes = grow<DiskSnapshotReceived>(out, RecordType::snapshot_received, path.size());
+  auto& d = view_as<DiskSnapshotReceived>(bytes);
+  d.id.set(r.id.value);
+  encode_identity(r.received.identity, d.identity);
+  d.path_bytes.set(static_cast<std::uint8_t>(path.size()));
+  std::memcpy(bytes.subspan(sizeof d).data(), path.data(), path.size());
+}
+
+void put(const ReplicationChanged& r, std::vector<std::byte>& out) {
+  const auto bytes = grow<DiskReplicationChanged>(out, RecordType::replication_changed);
+  encode_replication(r.replication, bytes.subspan(offsetof(DiskReplicationChanged, replication)));
 }
 
 // -- decoding -------------------------------------------------------------------------------------
@@ -306,6 +334,32 @@ Result<Record> get_server_started(Taker& from) {
   return Record(ServerStarted{Epoch(d->epoch.get())});
 }
 
+Result<Record> get_snapshot_sealed(Taker& from) {
+  const auto* d = from.take<DiskSnapshotSealed>();
+  if (!d) return truncated();
+  CSNAP_ASSIGN(const auto id, get_snapshot(d->id));
+  if (d->transid.get() == 0) return corrupt("a transid of 0");
+  return Record(SnapshotSealed{id, d->transid.get()});
+}
+
+Result<Record> get_snapshot_received(Taker& from) {
+  const auto* d = from.take<DiskSnapshotReceived>();
+  if (!d) return truncated();
+  CSNAP_ASSIGN(const auto id, get_snapshot(d->id));
+  std::span<const std::byte> bytes;
+  if (!from.take(d->path_bytes.get(), bytes)) return truncated();
+  std::string path(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (const Status s = check_stream_path(path); !s.ok()) return corrupt(s.message());
+  return Record(SnapshotReceived{id, {decode_identity(d->identity), std::move(path)}});
+}
+
+Result<Record> get_replication_changed(Taker& from) {
+  const auto* d = from.take<DiskReplicationChanged>();
+  if (!d) return truncated();
+  CSNAP_ASSIGN(auto replication, decode_replication(std::as_bytes(std::span(&d->replication, 1))));
+  return Record(ReplicationChanged{std::move(replication)});
+}
+
 Result<Record> get_record(RecordType type, Taker& from) {
   switch (type) {
     case RecordType::exception_added:
@@ -332,6 +386,14 @@ Result<Record> get_record(RecordType type, Taker& from) {
       return get_client_pool(from);
     case RecordType::server_started:
       return get_server_started(from);
+    case RecordType::snapshot_written:
+      return get_snapshot_only<SnapshotWritten>(from);
+    case RecordType::snapshot_sealed:
+      return get_snapshot_sealed(from);
+    case RecordType::snapshot_received:
+      return get_snapshot_received(from);
+    case RecordType::replication_changed:
+      return get_replication_changed(from);
   }
   return corrupt("unknown type " + std::to_string(static_cast<unsigned>(type)));
 }
@@ -359,6 +421,12 @@ std::size_t encoded_size(const Record& record) {
           [](const ClientClosed&) { return sizeof(DiskClientClosed); },
           [](const ClientPool&) { return sizeof(DiskClientPool); },
           [](const ServerStarted&) { return sizeof(DiskServerStarted); },
+          [](const SnapshotWritten&) { return sizeof(DiskSnapshotOnly); },
+          [](const SnapshotSealed&) { return sizeof(DiskSnapshotSealed); },
+          [](const SnapshotReceived& r) {
+            return sizeof(DiskSnapshotReceived) + r.received.path.size();
+          },
+          [](const ReplicationChanged&) { return sizeof(DiskReplicationChanged); },
       },
       record);
 }

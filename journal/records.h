@@ -10,7 +10,9 @@
 #include <variant>
 #include <vector>
 
+#include "store/replication.h"
 #include "store/status.h"
+#include "store/tables.h"
 #include "store/types.h"
 #include "store/uuid.h"
 
@@ -89,10 +91,31 @@ struct ServerStarted {
   Epoch epoch;
   bool operator==(const ServerStarted&) const = default;
 };
+// It is no longer what its transid, and what it was received as, stand for.
+struct SnapshotWritten {
+  SnapshotId id;
+  bool operator==(const SnapshotWritten&) const = default;
+};
+// From here on this transid stands for its content, until it is written to again.
+struct SnapshotSealed {
+  SnapshotId id;
+  std::uint64_t transid = 0;
+  bool operator==(const SnapshotSealed&) const = default;
+};
+struct SnapshotReceived {
+  SnapshotId id;
+  Snapshot::Received received;
+  bool operator==(const SnapshotReceived&) const = default;
+};
+struct ReplicationChanged {
+  Replication replication;
+  bool operator==(const ReplicationChanged&) const = default;
+};
 
 using Record = std::variant<ExceptionAdded, SharesCleared, DataMutable, SnapshotCreated,
                             SnapshotRenamed, SnapshotDeleted, DeletionProgress, DeletionFinished,
-                            ClientOpened, ClientClosed, ClientPool, ServerStarted>;
+                            ClientOpened, ClientClosed, ClientPool, ServerStarted,
+                            SnapshotWritten, SnapshotSealed, SnapshotReceived, ReplicationChanged>;
 
 // Appends the bytes of a record.
 void encode_record(const Record& record, std::vector<std::byte>& out);

@@ -8,7 +8,7 @@
 
 namespace csnap {
 
-void Barrier::create(const std::string& name, Engine::SnapshotDone done) {
+void Barrier::create(const std::string& name, bool received, Engine::SnapshotDone done) {
   Status status = check_snapshot_name(name);
   if (status.ok() && engine_.state->snapshots().find_live(name))
     return engine_.committer->refuse(
@@ -21,7 +21,7 @@ void Barrier::create(const std::string& name, Engine::SnapshotDone done) {
                     "delete one, or wait until its space is free");
   if (status.ok() && !engine_.committer->failure().ok()) status = engine_.committer->failure();
   if (!status.ok()) return done(std::move(status));
-  creations_.push_back({name, std::move(done)});
+  creations_.push_back({name, received, std::move(done)});
   if (!active()) start();
 }
 
@@ -66,6 +66,28 @@ void Barrier::reconsider() {
   });
 }
 
+Status Barrier::build(const Creation& creation, SnapshotId& id, std::vector<Record>& records) {
+  const auto& snapshots = engine_.state->snapshots();
+  Replication replication = engine_.state->superblock().replication;
+  const auto bit = std::as_const(snapshots).free_bit();
+  if (!bit) return Status(Code::no_space, "there are 64 snapshots already");
+  if (engine_.state->snapshots().find_live(creation.name))
+    return Status(Code::exists, "a snapshot named '" + creation.name + "' is there already");
+  const auto received = std::exchange(replication.receiving, std::nullopt);
+  if (creation.received && (!received || received->name != creation.name || received->path.empty()))
+    return Status(Code::stale, "no receive of '" + creation.name + "' is under way here");
+  id = engine_.state->superblock().next_snapshot;
+  const std::uint64_t high = engine_.random();
+  records.push_back(SnapshotCreated{id, Uuid::from_random(high, engine_.random()), creation.name,
+                                    engine_.wall_ns, static_cast<std::uint8_t>(*bit)});
+  engine_.written &= ~mask_of_bit(*bit);
+  ++engine_.generation;
+  if (!creation.received) return {};
+  records.push_back(SnapshotReceived{id, {received->identity, received->path}});
+  records.push_back(ReplicationChanged{std::move(replication)});
+  return {};
+}
+
 // The point in time: nobody writes the origin now.
 void Barrier::commit() {
   phase_ = Phase::committing;
@@ -76,20 +98,7 @@ void Barrier::commit() {
     auto shared = std::make_shared<Creation>(std::move(creation));
     auto id = std::make_shared<SnapshotId>();
     engine_.committer->add(
-        {[this, shared, id](std::vector<Record>& records) -> Status {
-           const auto bit = engine_.state->snapshots().free_bit();
-           if (!bit) return Status(Code::no_space, "there are 64 snapshots already");
-           if (engine_.state->snapshots().find_live(shared->name))
-             return Status(Code::exists,
-                           "a snapshot named '" + shared->name + "' is there already");
-           *id = engine_.state->superblock().next_snapshot;
-           const std::uint64_t high = engine_.random();
-           records.push_back(SnapshotCreated{*id, Uuid::from_random(high, engine_.random()),
-                                             shared->name, engine_.wall_ns,
-                                             static_cast<std::uint8_t>(*bit)});
-           ++engine_.generation;
-           return {};
-         },
+        {[this, shared, id](std::vector<Record>& records) { return build(*shared, *id, records); },
          [this, shared, id](const Status& status) { committed(*shared, *id, status); }, true});
   }
 }

@@ -31,6 +31,7 @@ struct ClientState {
   ClientKey key = 0;
   Uuid id;
   SnapshotId volume;
+  Engine::Access access = Engine::Access::write;
   bool settled = true;   // false: resumed after a restart, and still telling what it holds
   bool evicted = false;  // its volume is gone and it has said that it is done with it
   std::map<ReadId, Quarantine::Ticket> reads;

@@ -25,7 +25,7 @@ void Engine::Impl::remove_op(const std::shared_ptr<Op>& op, ClientKey key) {
   if (ClientState* c = client(key)) c->ops.erase(op);
 }
 
-void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Opened done) {
+void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Access access, Opened done) {
   if (const auto known = clients_by_id.find(id); known != clients_by_id.end()) {
     const ClientState& c = clients.at(known->second);
     if (c.volume != volume)
@@ -36,23 +36,13 @@ void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Opened done) {
   fresh.key = next_client++;
   fresh.id = id;
   fresh.volume = volume;
-  // A session of before the restart comes back also to a snapshot that was deleted meanwhile: it
-  // has to say that it is done with it.
-  if (const auto back = absent.find(id); back != absent.end()) {
-    if (back->second != volume)
-      return done(Status(Code::invalid, "the session was open on another volume"));
-    fresh.settled = false;
-    const ClientEntry* entry = state->clients().find(id);
-    for (std::size_t i = 0; entry && i < kMaxPools; ++i)
-      fresh.pools[i] = {entry->pools[i], entry->pools[i].count, 0, true};
-    absent.erase(back);
-    const ClientKey key = fresh.key;
-    clients_by_id[id] = key;
-    clients.emplace(key, std::move(fresh));
-    recount_unsettled();
-    done(key);
-    if (volume == kOrigin) barrier->client_back(key);
-    return;
+  fresh.access = access;
+  const bool back = absent.contains(id);
+  if (const Status admitted = admit(volume, access, back); !admitted.ok())
+    return committer->refuse(admitted, [done = std::move(done)](const Status& s) { done(s); });
+  if (back) {
+    const Status status = take_back(std::move(fresh), done);
+    return status.ok() ? void() : done(status);
   }
   if (volume != kOrigin && !state->snapshots().find_live(volume))
     return done(state->snapshots().find(volume) || volume < state->superblock().next_snapshot
@@ -63,8 +53,13 @@ void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Opened done) {
   waiting.push_back(std::move(done));
   if (waiting.size() > 1) return;
   ++changes;
-  commit(ClientOpened{id, volume}, [this, fresh](const Status& status) {
+  commit(ClientOpened{id, volume}, [this, fresh](Status status) {
     --changes;
+    if (status.ok()) {
+      // Somebody else may have been let in meanwhile.
+      status = admit(fresh.volume, fresh.access, false);
+      if (!status.ok()) forget_entry(fresh.id);
+    }
     if (status.ok()) {
       clients_by_id[fresh.id] = fresh.key;
       clients.emplace(fresh.key, fresh);
@@ -73,6 +68,27 @@ void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Opened done) {
     for (const auto& opened : told)
       opened(status.ok() ? Result<ClientKey>(fresh.key) : Result<ClientKey>(status));
   });
+}
+
+// A session of before the restart comes back also to a snapshot that was deleted meanwhile: it has
+// to say that it is done with it.
+Status Engine::Impl::take_back(ClientState fresh, const Opened& done) {
+  const auto back = absent.find(fresh.id);
+  if (back->second != fresh.volume)
+    return Status(Code::invalid, "the session was open on another volume");
+  fresh.settled = false;
+  const ClientEntry* entry = state->clients().find(fresh.id);
+  for (std::size_t i = 0; entry && i < kMaxPools; ++i)
+    fresh.pools[i] = {entry->pools[i], entry->pools[i].count, 0, true};
+  absent.erase(back);
+  const ClientKey key = fresh.key;
+  const SnapshotId volume = fresh.volume;
+  clients_by_id[fresh.id] = key;
+  clients.emplace(key, std::move(fresh));
+  recount_unsettled();
+  done(key);
+  if (volume == kOrigin) barrier->client_back(key);
+  return {};
 }
 
 Status Engine::Impl::volume_deleted() {
@@ -92,15 +108,18 @@ void Engine::Impl::close_client(ClientKey key) {
   clients_by_id.erase(id);
   clients.erase(key);
   barrier->client_gone(key);
+  forget_entry(id);
+  settled_changed();
+}
+
+void Engine::Impl::forget_entry(const Uuid& id) {
   ++changes;
   commit(ClientClosed{id}, [this](const Status&) { --changes; });
-  settled_changed();
 }
 
 void Engine::Impl::forget_client(const Uuid& id) {
   if (absent.erase(id) == 0) return;
-  ++changes;
-  commit(ClientClosed{id}, [this](const Status&) { --changes; });
+  forget_entry(id);
   settled_changed();
 }
 

@@ -35,6 +35,7 @@ DumpHeader header_of(const Superblock& s, Sequence last) {
   h.epoch = s.epoch;
   h.sequence = last;
   h.next_snapshot = s.next_snapshot;
+  h.replication = s.replication;
   h.chunk_size = s.chunk_size();
   h.origin_size = s.origin_size;
   h.store_size = s.data.blocks * kBlockSize;

@@ -4,6 +4,11 @@
 
 #include "server/dump_layout.h"
 #include "server/dump_text.h"
+#include "store/replication_codec.h"
+
+// g++ 12 thinks that the end of a variant reads the optional parts of alternatives it does not
+// hold.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
 namespace csnap {
 namespace {
@@ -85,6 +90,59 @@ class Members {
   std::size_t asked_ = 0;
 };
 
+Result<Members> to_members(const json::value& value) {
+  const auto* object = value.if_object();
+  if (!object) return bad("it is not an object");
+  return Members(*object);
+}
+
+Status parse_identity(const json::value& value, StreamIdentity& out) {
+  CSNAP_ASSIGN(Members members, to_members(value));
+  CSNAP_TRY(members.uuid("uuid", out.uuid));
+  CSNAP_TRY(members.number("transid", out.ctransid));
+  return members.done();
+}
+
+Status parse_receiving(const json::value& value, UnfinishedReceive& out) {
+  CSNAP_ASSIGN(Members members, to_members(value));
+  CSNAP_TRY(members.text("name", out.name));
+  CSNAP_ASSIGN(const json::value* identity, members.find("identity"));
+  CSNAP_TRY(parse_identity(*identity, out.identity));
+  CSNAP_ASSIGN(const json::value* parent, members.find("parent"));
+  if (!parent->is_null()) CSNAP_TRY(parse_identity(*parent, out.parent.emplace()));
+  CSNAP_TRY(members.number("parent_id", out.parent_id.value));
+  CSNAP_TRY(members.text("path", out.path));
+  CSNAP_TRY(members.number("offset", out.offset));
+  CSNAP_TRY(members.truth("resumable", out.resumable));
+  return members.done();
+}
+
+Status parse_replica(const json::value& value, Replica& out) {
+  CSNAP_ASSIGN(Members members, to_members(value));
+  CSNAP_TRY(members.uuid("store", out.store));
+  CSNAP_TRY(members.text("address", out.address));
+  CSNAP_TRY(members.number("snapshot", out.snapshot.value));
+  CSNAP_TRY(members.number("at", out.at_ns));
+  return members.done();
+}
+
+Status parse_replication(Members& members, Replication& out) {
+  std::uint64_t role = 0;
+  CSNAP_TRY(members.number("role", role));
+  if (role > static_cast<std::uint64_t>(ReplicationRole::replica))
+    return bad("\"role\" must be 0, 1 or 2");
+  out.role = static_cast<ReplicationRole>(role);
+  CSNAP_ASSIGN(const json::value* receiving, members.find("receiving"));
+  if (!receiving->is_null()) CSNAP_TRY(parse_receiving(*receiving, out.receiving.emplace()));
+  CSNAP_ASSIGN(const json::value* replicas, members.find("replicas"));
+  const auto* array = replicas->if_array();
+  if (!array) return bad("\"replicas\" is no array");
+  for (const json::value& replica : *array)
+    CSNAP_TRY(parse_replica(replica, out.replicas.emplace_back()));
+  if (const Status sound = check_replication(out); !sound.ok()) return bad(sound.message());
+  return {};
+}
+
 Result<DumpLine> parse_header(Members members) {
   std::uint64_t version = 0;
   CSNAP_TRY(members.number("csnap_dump", version));
@@ -98,6 +156,7 @@ Result<DumpLine> parse_header(Members members) {
   CSNAP_TRY(members.number("epoch", header.epoch.value));
   CSNAP_TRY(members.number("sequence", header.sequence.value));
   CSNAP_TRY(members.number("next_snapshot", header.next_snapshot.value));
+  CSNAP_TRY(parse_replication(members, header.replication));
   for (const auto& [name, member] : kDumpLayout) CSNAP_TRY(members.number(name, header.*member));
   CSNAP_TRY(members.done());
   return DumpLine(std::move(header));
@@ -113,6 +172,14 @@ Result<DumpLine> parse_snapshot(Members members) {
   CSNAP_TRY(members.number("bit", bit));
   CSNAP_TRY(members.truth("deleting", snapshot.deleting));
   CSNAP_TRY(members.number("deleted_up_to", snapshot.deleted_up_to.value));
+  CSNAP_TRY(members.number("transid", snapshot.transid));
+  CSNAP_TRY(members.truth("written", snapshot.written));
+  if (members.has("received")) {
+    CSNAP_ASSIGN(const json::value* identity, members.find("received"));
+    snapshot.received.emplace();
+    CSNAP_TRY(parse_identity(*identity, snapshot.received->identity));
+    CSNAP_TRY(members.text("path", snapshot.received->path));
+  }
   if (bit >= kMaxSnapshots) return bad("\"bit\" must be below 64");
   snapshot.bit = static_cast<unsigned>(bit);
   CSNAP_TRY(members.done());

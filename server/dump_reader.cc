@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "store/crc.h"
+#include "store/replication_codec.h"
 #include "store/space.h"
 #include "store/superblock_check.h"
 #include "store/superblock_format.h"
@@ -68,6 +69,7 @@ Result<Superblock> plan_of(const DumpHeader& h) {
   s.journal = BlockAddress(h.journal);
   s.journal_blocks = h.journal_blocks;
   s.next_snapshot = h.next_snapshot;
+  s.replication = h.replication;
   s.checkpoint = h.sequence;
   s.tail.sequence = h.sequence + 1;
   if (const Status sound = check_superblock(s); !sound.ok())
@@ -141,6 +143,10 @@ Status DumpReader::take(Snapshot snapshot) {
   if (!snapshots_.all().empty() && snapshots_.all().back().id >= snapshot.id)
     return bad("snapshots must be in the order of their ids");
   if (snapshot.id >= plan_.next_snapshot) return bad("a snapshot id that was not given yet");
+  if (snapshot.transid < snapshot.id.value || snapshot.transid >= plan_.next_snapshot.value)
+    return bad("\"transid\" cannot be right");
+  if (snapshot.received && (snapshot.written || !check_stream_path(snapshot.received->path).ok()))
+    return bad("\"received\" cannot be right");
   if (snapshot.deleted_up_to.value > plan_.origin_chunks() ||
       (!snapshot.deleting && snapshot.deleted_up_to.value != 0))
     return bad("\"deleted_up_to\" cannot be right");

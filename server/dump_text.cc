@@ -42,7 +42,8 @@ class Line {
     key(name);
     text_ += value;
   }
-  std::string end() { return std::move(text_) + "}\n"; }
+  std::string object() { return std::move(text_) + "}"; }
+  std::string end() { return object() + "\n"; }
 
  private:
   void key(const char* name) {
@@ -52,6 +53,42 @@ class Line {
   }
   std::string text_;
 };
+
+const char* text_of(bool value) {
+  return value ? "true" : "false";
+}
+
+std::string text_of(const StreamIdentity& identity) {
+  Line line;
+  line.text("uuid", identity.uuid.to_string());
+  line.number("transid", identity.ctransid);
+  return line.object();
+}
+
+std::string text_of(const UnfinishedReceive& receiving) {
+  Line line;
+  line.text("name", receiving.name);
+  line.raw("identity", text_of(receiving.identity));
+  line.raw("parent", receiving.parent ? text_of(*receiving.parent) : "null");
+  line.number("parent_id", receiving.parent_id.value);
+  line.text("path", receiving.path);
+  line.number("offset", receiving.offset);
+  line.raw("resumable", text_of(receiving.resumable));
+  return line.object();
+}
+
+std::string text_of(const std::vector<Replica>& replicas) {
+  std::string text;
+  for (const Replica& replica : replicas) {
+    Line line;
+    line.text("store", replica.store.to_string());
+    line.text("address", replica.address);
+    line.number("snapshot", replica.snapshot.value);
+    line.number("at", replica.at_ns);
+    text += (text.empty() ? "" : ",") + line.object();
+  }
+  return "[" + text + "]";
+}
 
 }  // namespace
 
@@ -63,6 +100,10 @@ std::string dump_line(const DumpHeader& header) {
   line.number("epoch", header.epoch.value);
   line.number("sequence", header.sequence.value);
   line.number("next_snapshot", header.next_snapshot.value);
+  const Replication& replication = header.replication;
+  line.number("role", static_cast<std::uint64_t>(replication.role));
+  line.raw("receiving", replication.receiving ? text_of(*replication.receiving) : "null");
+  line.raw("replicas", text_of(replication.replicas));
   for (const auto& [name, member] : kDumpLayout) line.number(name, header.*member);
   return line.end();
 }
@@ -74,8 +115,14 @@ std::string dump_line(const Snapshot& snapshot) {
   line.text("name", snapshot.name);
   line.number("created", snapshot.created);
   line.number("bit", snapshot.bit);
-  line.raw("deleting", snapshot.deleting ? "true" : "false");
+  line.raw("deleting", text_of(snapshot.deleting));
   line.number("deleted_up_to", snapshot.deleted_up_to.value);
+  line.number("transid", snapshot.transid);
+  line.raw("written", text_of(snapshot.written));
+  if (snapshot.received) {
+    line.raw("received", text_of(snapshot.received->identity));
+    line.text("path", snapshot.received->path);
+  }
   return line.end();
 }
 

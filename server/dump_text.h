@@ -28,6 +28,7 @@ struct DumpHeader {
   Epoch epoch;
   Sequence sequence;  // of the last commit that is in the dump
   SnapshotId next_snapshot{1};
+  Replication replication;
   std::uint64_t chunk_size = 0, origin_size = 0;  // bytes
   std::uint64_t store_size = 0;                   // bytes that the store uses of its device
   std::uint64_t metadata_size = 0;                // and of its metadata device; 0: there is none

@@ -77,8 +77,8 @@ std::vector<int> Engine::event_fds() const {
   return fds;
 }
 
-void Engine::open_client(const Uuid& id, SnapshotId volume, Opened done) {
-  impl_->open_client(id, volume, std::move(done));
+void Engine::open_client(const Uuid& id, SnapshotId volume, Access access, Opened done) {
+  impl_->open_client(id, volume, access, std::move(done));
 }
 
 Status Engine::upload_lock(ClientKey client, ReadId id, std::span<const ChunkRun> on_origin) {
@@ -189,9 +189,9 @@ void Engine::evicted(ClientKey client) {
   if (ClientState* c = impl_->client(client)) c->evicted = !impl_->live_volume(*c);
 }
 
-void Engine::create_snapshot(const std::string& name, SnapshotDone done) {
+void Engine::create_snapshot(const std::string& name, bool received, SnapshotDone done) {
   if (impl_->stopping) return done(Status(Code::unavailable, "the server is stopping"));
-  impl_->barrier->create(name, std::move(done));
+  impl_->barrier->create(name, received, std::move(done));
 }
 
 Result<Snapshot> Engine::find_snapshot(const std::string& name) const {

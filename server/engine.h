@@ -168,9 +168,12 @@ class Engine {
 
   // -- clients ---------------------------------------------------------------------------------
   // Opens (or finds again) the session `id` on a volume; done(key) once that is durable. stale or
-  // not_found when the snapshot is gone, no_space when there are too many sessions.
+  // not_found when the snapshot is gone, no_space when there are too many sessions. Of the origin:
+  // denied for who would write to a replica or into the middle of a receive, or receive into a
+  // primary; busy while others write and one would receive, or the other way round.
+  enum class Access : std::uint8_t { read, write, receive };
   using Opened = std::function<void(Result<ClientKey>)>;
-  void open_client(const Uuid& id, SnapshotId volume, Opened done);
+  void open_client(const Uuid& id, SnapshotId volume, Access access, Opened done);
   // Read locks that a client held under a server before this one. Returns unavailable when it came
   // too late.
   Status upload_lock(ClientKey client, ReadId id, std::span<const ChunkRun> on_origin);
@@ -222,12 +225,26 @@ class Engine {
 
   // -- administration --------------------------------------------------------------------------
   using SnapshotDone = std::function<void(Result<Snapshot>)>;
-  void create_snapshot(const std::string& name, SnapshotDone done);
+  // received: of an origin that a stream was received into; what set_receiving() said last becomes
+  // its identity, and nothing is unfinished any more. stale when that speaks of another name.
+  void create_snapshot(const std::string& name, bool received, SnapshotDone done);
   // busy while a client has it open, unless force, which evicts. done: it is gone; its space
   // follows.
   void delete_snapshot(const std::string& name, bool force, Done done);
   void rename_snapshot(const std::string& from, const std::string& to, Done done);
-  std::vector<SnapshotInfo> list() const;  // live and deleting, by id
+  // done: its UUID and transid stand for its content, durably, until somebody writes to it. busy
+  // while it was written to and somebody may still be writing.
+  void seal_snapshot(const std::string& name, SnapshotDone done);
+  // busy while somebody writes the origin (replica) or receives into it (primary); invalid to make
+  // a primary of what lies between two snapshots.
+  void set_role(ReplicationRole role, Done done);
+  // Where a receive stands that is under way; none: it is finished, or undone. stale when no
+  // session is open to receive.
+  void set_receiving(std::optional<UnfinishedReceive> receiving, Done done);
+  // What is known of another server's copies. no_space when there are too many.
+  void set_replica(const Replica& replica, Done done);
+  void forget_replica(const Uuid& store, Done done);  // not_found
+  std::vector<SnapshotInfo> list() const;             // live and deleting, by id
   Result<Snapshot> find_snapshot(const std::string& name) const;
   EngineStatus status() const;
   std::vector<LockInfo> locks() const;

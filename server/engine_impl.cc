@@ -42,6 +42,8 @@ void Engine::Impl::start(std::unique_ptr<StoreState> the_state,
   barrier = std::make_unique<Barrier>(*this);
   deleter = std::make_unique<Deleter>(*this);
   for (const auto& entry : state->clients().all()) absent[entry.id] = entry.volume;
+  for (const Snapshot& snapshot : std::as_const(*state).snapshots().all())
+    if (snapshot.written) written |= mask_of_bit(snapshot.bit);
   recount_unsettled();
   first_read = next_read = (state->superblock().epoch.value << 32) + 1;
   if (!freed.empty()) keep_freed(std::move(freed));

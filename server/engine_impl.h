@@ -91,9 +91,11 @@ class Engine::Impl {
 
   // -- clients (clients.cc) ------------------------------------------------------------------
   ClientState* client(ClientKey key);
-  void open_client(const Uuid& id, SnapshotId volume, Opened done);
+  void open_client(const Uuid& id, SnapshotId volume, Access access, Opened done);
+  Status take_back(ClientState fresh, const Opened& done);
   void close_client(ClientKey key);
   void forget_client(const Uuid& id);
+  void forget_entry(const Uuid& id);  // in the store's table
   void settle(ClientState& c);
   void settled_changed();
   void finish_read(ClientState& c, ReadId id);
@@ -104,6 +106,15 @@ class Engine::Impl {
   const Snapshot* live_volume(const ClientState& c) const;
   void add_op(ClientState& c, const std::shared_ptr<Op>& op);
   void remove_op(const std::shared_ptr<Op>& op, ClientKey key);
+
+  // -- streams (replication.cc) --------------------------------------------------------------
+  // May a session be opened so? resumed: it was open before a restart.
+  Status admit(SnapshotId volume, Access access, bool resumed) const;
+  // Is a session open so?
+  bool accessed(SnapshotId volume, Access access) const;
+  void mark_written(SnapshotId id, std::function<void(Status)> done);
+  // change: makes the new state of the old one, or says why not.
+  void change_replication(std::function<Status(Replication&)> change, Done done);
 
   // -- pools (pools.cc) ----------------------------------------------------------------------
   // Up to `wanted` chunks of the client's pools; count 0 when they are used up.
@@ -150,6 +161,9 @@ class Engine::Impl {
   std::uint64_t check_asked_ms = 0;  // when its last step was asked for
   bool check_stepping = false;
 
+  // Bits of snapshots that are written to, durably so: only to these may a place be called
+  // rewritable.
+  ShareMask written = 0;
   ShareMask undead = 0;  // bits whose snapshot's deletion is not durable yet
   std::vector<std::function<void()>> undead_waiters;
   std::uint64_t changes = 0;     // under way: copies and units

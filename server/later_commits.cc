@@ -37,7 +37,9 @@ class Chain {
     else if (std::holds_alternative<SharesCleared>(record) ||
              std::holds_alternative<SnapshotCreated>(record) ||
              std::holds_alternative<SnapshotRenamed>(record) ||
-             std::holds_alternative<SnapshotDeleted>(record))
+             std::holds_alternative<SnapshotDeleted>(record) ||
+             std::holds_alternative<SnapshotSealed>(record) ||
+             std::holds_alternative<SnapshotReceived>(record))
       out_.others.push_back(std::move(record));
   }
 

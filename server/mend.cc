@@ -286,6 +286,7 @@ Status Mender::name_snapshots(ShareMask bits) {
     snapshot.uuid.bytes[0] = static_cast<std::uint8_t>(snapshot.uuid.bytes[0] + bit + 1);
     snapshot.bit = bit;
     snapshot.name = "recovered-" + std::to_string(bit);
+    snapshot.written = true;  // nothing is known of what it was sent or received as
     while (table.find_live(snapshot.name) != nullptr) snapshot.name += "-again";
     done_.recovered.push_back(snapshot.name);
     CSNAP_TRY(table.add(std::move(snapshot)));

@@ -2,6 +2,7 @@
 // Administration, and what everybody may ask.
 #include <algorithm>
 
+#include "proto/convert_replication.h"
 #include "proto/text.h"
 #include "server/service_impl.h"
 
@@ -38,6 +39,11 @@ void fill(const Snapshot& snapshot, std::uint64_t clients, wire::SnapshotInfo& o
   out.set_deleting(snapshot.deleting);
   out.set_deleted_up_to(snapshot.deleted_up_to.value);
   out.set_clients(clients);
+  out.set_transid(snapshot.transid);
+  out.set_written(snapshot.written);
+  if (!snapshot.received) return;
+  identity_to_proto(snapshot.received->identity, *out.mutable_received());
+  out.set_received_path(snapshot.received->path);
 }
 
 void fill_store(const EngineStatus& status, wire::GetStatusReply& out) {
@@ -54,6 +60,13 @@ void fill_store(const EngineStatus& status, wire::GetStatusReply& out) {
   out.set_exception_chunks(status.exception_chunks);
   out.set_tree_blocks(superblock.tree_blocks);
   out.set_tree_levels(superblock.tree_levels);
+}
+
+void fill_replication(const Replication& replication, wire::GetStatusReply& out) {
+  out.set_role(role_to_proto(replication.role));
+  if (replication.receiving) receiving_to_proto(*replication.receiving, *out.mutable_receiving());
+  for (const Replica& replica : replication.replicas)
+    replica_to_proto(replica, *out.add_replicas());
 }
 
 void fill_server(const EngineStatus& status, wire::GetStatusReply& out) {
@@ -178,11 +191,20 @@ void Service::Impl::answer_admin(ConnectionId id, std::uint64_t request_id, cons
     refuse(*c, request_id, status);
 }
 
+Engine::Done Service::Impl::answer_of(const Channel& c, const Frame& f, wire::MessageType type,
+                                      const google::protobuf::MessageLite& body) {
+  const std::shared_ptr<google::protobuf::MessageLite> kept(body.New());
+  return [this, id = c.id, request = f.header.request_id, type, kept](const Status& status) {
+    answer_admin(id, request, status, type, *kept);
+  };
+}
+
 void Service::Impl::on_create_snapshot(Channel& c, const Frame& f) {
   const auto* m = parse<wire::CreateSnapshot>(c, f);
   if (m == nullptr || !admit(c, f, 0)) return;
   engine->create_snapshot(
-      m->name(), [this, id = c.id, request = f.header.request_id](const Result<Snapshot>& made) {
+      m->name(), m->received(),
+      [this, id = c.id, request = f.header.request_id](const Result<Snapshot>& made) {
         wire::CreateSnapshotReply out;
         if (made.ok()) fill(*made, 0, *out.mutable_snapshot());
         answer_admin(id, request, made.status(), wire::MESSAGE_CREATE_SNAPSHOT_REPLY, out);
@@ -192,21 +214,57 @@ void Service::Impl::on_create_snapshot(Channel& c, const Frame& f) {
 void Service::Impl::on_delete_snapshot(Channel& c, const Frame& f) {
   const auto* m = parse<wire::DeleteSnapshot>(c, f);
   if (m == nullptr || !admit(c, f, 0)) return;
-  engine->delete_snapshot(m->name(), m->force(),
-                          [this, id = c.id, request = f.header.request_id](const Status& status) {
-                            answer_admin(id, request, status, wire::MESSAGE_DELETE_SNAPSHOT_REPLY,
-                                         wire::DeleteSnapshotReply());
-                          });
+  engine->delete_snapshot(
+      m->name(), m->force(),
+      answer_of(c, f, wire::MESSAGE_DELETE_SNAPSHOT_REPLY, wire::DeleteSnapshotReply()));
 }
 
 void Service::Impl::on_rename_snapshot(Channel& c, const Frame& f) {
   const auto* m = parse<wire::RenameSnapshot>(c, f);
   if (m == nullptr || !admit(c, f, 0)) return;
-  engine->rename_snapshot(m->from(), m->to(),
-                          [this, id = c.id, request = f.header.request_id](const Status& status) {
-                            answer_admin(id, request, status, wire::MESSAGE_RENAME_SNAPSHOT_REPLY,
-                                         wire::RenameSnapshotReply());
-                          });
+  engine->rename_snapshot(
+      m->from(), m->to(),
+      answer_of(c, f, wire::MESSAGE_RENAME_SNAPSHOT_REPLY, wire::RenameSnapshotReply()));
+}
+
+void Service::Impl::on_seal_snapshot(Channel& c, const Frame& f) {
+  const auto* m = parse<wire::SealSnapshot>(c, f);
+  if (m == nullptr || !admit(c, f, 0)) return;
+  engine->seal_snapshot(
+      m->name(), [this, id = c.id, request = f.header.request_id](const Result<Snapshot>& sealed) {
+        wire::SealSnapshotReply out;
+        if (sealed.ok()) fill(*sealed, 0, *out.mutable_snapshot());
+        answer_admin(id, request, sealed.status(), wire::MESSAGE_SEAL_SNAPSHOT_REPLY, out);
+      });
+}
+
+void Service::Impl::on_set_role(Channel& c, const Frame& f) {
+  const auto* m = parse<wire::SetRole>(c, f);
+  if (m == nullptr || !admit(c, f, 0)) return;
+  const auto told = answer_of(c, f, wire::MESSAGE_SET_ROLE_REPLY, wire::SetRoleReply());
+  const auto role = role_from_proto(m->role());
+  if (!role.ok()) return told(role.status());
+  engine->set_role(*role, told);
+}
+
+void Service::Impl::on_set_receiving(Channel& c, const Frame& f) {
+  const auto* m = parse<wire::SetReceiving>(c, f);
+  if (m == nullptr || !admit(c, f, 0)) return;
+  const auto told = answer_of(c, f, wire::MESSAGE_SET_RECEIVING_REPLY, wire::SetReceivingReply());
+  if (!m->has_receiving()) return engine->set_receiving(std::nullopt, told);
+  auto receiving = receiving_from_proto(m->receiving());
+  if (!receiving.ok()) return told(receiving.status());
+  engine->set_receiving(std::move(receiving).value(), told);
+}
+
+void Service::Impl::on_set_replica(Channel& c, const Frame& f) {
+  const auto* m = parse<wire::SetReplica>(c, f);
+  if (m == nullptr || !admit(c, f, 0)) return;
+  const auto told = answer_of(c, f, wire::MESSAGE_SET_REPLICA_REPLY, wire::SetReplicaReply());
+  const auto replica = replica_from_proto(m->replica());
+  if (!replica.ok()) return told(replica.status());
+  if (m->forget()) return engine->forget_replica(replica->store, told);
+  engine->set_replica(*replica, told);
 }
 
 void Service::Impl::on_list_snapshots(Channel& c, const Frame& f) {
@@ -226,6 +284,7 @@ void Service::Impl::on_get_status(Channel& c, const Frame& f) {
   wire::GetStatusReply out;
   fill_store(status, out);
   fill_server(status, out);
+  fill_replication(status.superblock.replication, out);
   if (c.role != wire::ROLE_OBSERVER) describe_devices(*out.mutable_devices());
   out.set_connections(channels.size());
   out.set_incarnation(uuid_to_proto(options.incarnation));

@@ -73,6 +73,10 @@ void Service::Impl::dispatch(Channel& c, const Frame& f) {
     case wire::MESSAGE_CHECK_STORE:
     case wire::MESSAGE_DUMP_TREE:
     case wire::MESSAGE_MAP_SPACE:
+    case wire::MESSAGE_SEAL_SNAPSHOT:
+    case wire::MESSAGE_SET_ROLE:
+    case wire::MESSAGE_SET_RECEIVING:
+    case wire::MESSAGE_SET_REPLICA:
       if (c.role == wire::ROLE_ADMIN) return dispatch_admin(c, f);
       return refuse(c, f.header.request_id,
                     Status(Code::denied, message_name(type) + " needs a connection for "
@@ -133,6 +137,14 @@ void Service::Impl::dispatch_admin(Channel& c, const Frame& f) {
       return on_dump_tree(c, f);
     case wire::MESSAGE_MAP_SPACE:
       return on_map_space(c, f);
+    case wire::MESSAGE_SEAL_SNAPSHOT:
+      return on_seal_snapshot(c, f);
+    case wire::MESSAGE_SET_ROLE:
+      return on_set_role(c, f);
+    case wire::MESSAGE_SET_RECEIVING:
+      return on_set_receiving(c, f);
+    case wire::MESSAGE_SET_REPLICA:
+      return on_set_replica(c, f);
     default:
       return on_dump(c, f);
   }

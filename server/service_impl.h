@@ -136,6 +136,13 @@ class Service::Impl {
   void on_check(Channel& c, const Frame& f);
   void on_dump_tree(Channel& c, const Frame& f);
   void on_map_space(Channel& c, const Frame& f);
+  void on_seal_snapshot(Channel& c, const Frame& f);
+  void on_set_role(Channel& c, const Frame& f);
+  void on_set_receiving(Channel& c, const Frame& f);
+  void on_set_replica(Channel& c, const Frame& f);
+  // What answers such a request once it is done.
+  Engine::Done answer_of(const Channel& c, const Frame& f, wire::MessageType type,
+                         const google::protobuf::MessageLite& body);
   void answer_admin(ConnectionId id, std::uint64_t request_id, const Status& status,
                     wire::MessageType type, const google::protobuf::MessageLite& body);
 

@@ -121,7 +121,6 @@ void Service::Impl::open_session(Channel& c, const wire::Hello& hello) {
 
 void Service::Impl::resume(Channel& c, Session& s, const wire::Hello& hello) {
   attach(c, s);
-  s.read_only = hello.read_only();
   s.client_name = c.client_name;
   if (s.opening) {
     c.state = Channel::State::opening;
@@ -163,11 +162,15 @@ void Service::Impl::start_session(Channel& c, const Uuid& id, SnapshotId volume,
   s.id = id;
   s.volume = volume;
   s.client_name = c.client_name;
-  s.read_only = hello.read_only();
+  s.read_only = hello.read_only() && !hello.receiving();
   s.uploading = was_here && hello.resume();
   attach(c, s);
   c.state = Channel::State::opening;
-  engine->open_client(id, volume, [this, id](const Result<ClientKey>& key) { opened(id, key); });
+  const auto access = hello.receiving()   ? Engine::Access::receive
+                      : hello.read_only() ? Engine::Access::read
+                                          : Engine::Access::write;
+  engine->open_client(id, volume, access,
+                      [this, id](const Result<ClientKey>& key) { opened(id, key); });
 }
 
 void Service::Impl::opened(const Uuid& id, const Result<ClientKey>& key) {

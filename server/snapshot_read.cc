@@ -69,7 +69,7 @@ class SnapshotRead : public RangeOp {
           fail(found);
         return false;
       }
-      piece.rewritable = piece.exclusive && piece.crcs.empty();
+      piece.rewritable = piece.exclusive && piece.crcs.empty() && (engine_.written & bit) != 0;
     } else {
       piece.on_origin = true;
       engine_.locks.lock({client_, grant_.id}, piece.chunks);
@@ -103,7 +103,7 @@ class SnapshotRead : public RangeOp {
       piece.store = e->store;
       piece.exclusive = true;
       if (!find_checksums(piece).ok()) return;
-      piece.rewritable = piece.crcs.empty();
+      piece.rewritable = piece.crcs.empty() && (engine_.written & bit) != 0;
       add_to(grant_.ahead, std::move(piece));
     }
   }

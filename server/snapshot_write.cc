@@ -50,6 +50,7 @@ class SnapshotWrite : public RangeOp {
     Mapping mapping;
     if (!find_mapping(mapping)) return false;
     const ShareMask bit = mask_of_bit(snapshot->bit);
+    if (!(engine_.written & bit)) return mark(snapshot->id);
     const Exception* e = mapping.find(bit);
     const bool lost = e && is_lost(e->store);
     if (e && !lost && engine_.exclusive(*e, bit)) return own(mapping.chunks, e->store);
@@ -72,6 +73,15 @@ class SnapshotWrite : public RangeOp {
     if (lost) return give_up(lost_data(mapping.chunks, snapshot->name));
     copy(mapping.chunks, e, snapshot->id, bit);
     return true;
+  }
+
+  // The first write: from now on the snapshot is not what it was created or received as.
+  bool mark(SnapshotId snapshot) {
+    again_ = true;
+    ++pending_;
+    engine_.mark_written(
+        snapshot, [this, self = shared_from_this()](const Status& status) { changed(status); });
+    return false;
   }
 
   // Fails once what is under way is through.

@@ -202,6 +202,28 @@ Status StoreState::apply_one(const ServerStarted& r, std::vector<StoreRun>&) {
   return {};
 }
 
+Status StoreState::apply_one(const SnapshotWritten& r, std::vector<StoreRun>&) {
+  snapshots_changed_ = true;
+  return snapshots_.set_written(r.id);
+}
+
+Status StoreState::apply_one(const SnapshotSealed& r, std::vector<StoreRun>&) {
+  CSNAP_TRY(snapshots_.seal(r.id, r.transid));
+  superblock_.next_snapshot = std::max(superblock_.next_snapshot, SnapshotId(r.transid + 1));
+  snapshots_changed_ = true;
+  return {};
+}
+
+Status StoreState::apply_one(const SnapshotReceived& r, std::vector<StoreRun>&) {
+  snapshots_changed_ = true;
+  return snapshots_.set_received(r.id, r.received);
+}
+
+Status StoreState::apply_one(const ReplicationChanged& r, std::vector<StoreRun>&) {
+  superblock_.replication = r.replication;
+  return {};
+}
+
 Status StoreState::store_tables() {
   if (snapshots_changed_) CSNAP_TRY(snapshots_.encode(*cache_, superblock_));
   if (clients_changed_) CSNAP_TRY(clients_.encode(*cache_, superblock_));
@@ -257,6 +279,9 @@ Status StoreState::validate(const Record& record) {
     return r->run.count == 0 ? Status() : check_store_run(r->run, "a pool");
   if (const auto* r = std::get_if<SnapshotCreated>(&record))
     if (r->id < superblock_.next_snapshot) return bad_record("a snapshot id used before");
+  if (const auto* r = std::get_if<SnapshotSealed>(&record))
+    if (r->transid < superblock_.next_snapshot.value || r->transid == UINT64_MAX)
+      return bad_record("a transid used before");
   return {};
 }
 

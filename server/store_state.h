@@ -97,6 +97,10 @@ class StoreState {
   Status apply_one(const ClientClosed& r, std::vector<StoreRun>& freed);
   Status apply_one(const ClientPool& r, std::vector<StoreRun>& freed);
   Status apply_one(const ServerStarted& r, std::vector<StoreRun>& freed);
+  Status apply_one(const SnapshotWritten& r, std::vector<StoreRun>& freed);
+  Status apply_one(const SnapshotSealed& r, std::vector<StoreRun>& freed);
+  Status apply_one(const SnapshotReceived& r, std::vector<StoreRun>& freed);
+  Status apply_one(const ReplicationChanged& r, std::vector<StoreRun>& freed);
   Status prepare_exception(const ExceptionAdded& r);
   Status prepare_clear(ChunkRun run, ShareMask bits);
   Status clear_shares(ChunkRun run, ShareMask bits, std::vector<StoreRun>& freed);

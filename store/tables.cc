@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "store/replication_codec.h"
 #include "store/utf8.h"
 
 namespace csnap {
@@ -77,6 +78,7 @@ Status SnapshotTable::add(Snapshot snapshot) {
   if (find(snapshot.id) || find_bit(snapshot.bit))
     return Status(Code::exists, "snapshot id " + std::to_string(snapshot.id.value) + " or bit " +
                                     std::to_string(snapshot.bit) + " is taken");
+  if (snapshot.transid == 0) snapshot.transid = snapshot.id.value;
   const auto place = std::find_if(snapshots_.begin(), snapshots_.end(),
                                   [&](const Snapshot& s) { return s.id > snapshot.id; });
   snapshots_.insert(place, std::move(snapshot));
@@ -85,8 +87,7 @@ Status SnapshotTable::add(Snapshot snapshot) {
 
 Status SnapshotTable::rename(SnapshotId id, std::string_view name) {
   CSNAP_TRY(check_snapshot_name(name));
-  Snapshot* snapshot = find(id);
-  if (!snapshot || snapshot->deleting) return Status(Code::stale, "the snapshot is gone");
+  CSNAP_ASSIGN(Snapshot * snapshot, get_live(id));
   const Snapshot* other = find_live(name);
   if (other && other != snapshot)
     return Status(Code::exists, "there is a snapshot '" + std::string(name) + "' already");
@@ -94,9 +95,36 @@ Status SnapshotTable::rename(SnapshotId id, std::string_view name) {
   return {};
 }
 
-Status SnapshotTable::start_deletion(SnapshotId id) {
+Result<Snapshot*> SnapshotTable::get_live(SnapshotId id) {
   Snapshot* snapshot = find(id);
   if (!snapshot || snapshot->deleting) return Status(Code::stale, "the snapshot is gone");
+  return snapshot;
+}
+
+Status SnapshotTable::set_received(SnapshotId id, Snapshot::Received received) {
+  CSNAP_TRY(check_stream_path(received.path));
+  CSNAP_ASSIGN(Snapshot * snapshot, get_live(id));
+  snapshot->received = std::move(received);
+  return {};
+}
+
+Status SnapshotTable::set_written(SnapshotId id) {
+  CSNAP_ASSIGN(Snapshot * snapshot, get_live(id));
+  snapshot->written = true;
+  snapshot->received.reset();
+  return {};
+}
+
+Status SnapshotTable::seal(SnapshotId id, std::uint64_t transid) {
+  CSNAP_ASSIGN(Snapshot * snapshot, get_live(id));
+  if (transid <= snapshot->transid) return Status(Code::invalid, "transids grow");
+  snapshot->written = false;
+  snapshot->transid = transid;
+  return {};
+}
+
+Status SnapshotTable::start_deletion(SnapshotId id) {
+  CSNAP_ASSIGN(Snapshot * snapshot, get_live(id));
   snapshot->deleting = true;
   snapshot->deleted_up_to = Chunk(0);
   return {};

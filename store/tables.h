@@ -16,6 +16,7 @@
 
 #include "store/block_cache.h"
 #include "store/status.h"
+#include "store/stream_identity.h"
 #include "store/superblock.h"
 #include "store/types.h"
 #include "store/uuid.h"
@@ -43,6 +44,17 @@ struct Snapshot {
   unsigned bit = 0;
   bool deleting = false;  // gone for everybody; its bit is being cleared from the tree
   Chunk deleted_up_to;    // deletion has cleared the bit below this chunk
+  // uuid and transid stand for the content, as it was when it was created or sealed, unless it was
+  // written to since.
+  std::uint64_t transid = 0;  // not below id, below next_snapshot
+  bool written = false;
+  // It came with a stream, and is still what the stream said that it is.
+  struct Received {
+    StreamIdentity identity;
+    std::string path;  // of the file in the stream
+    bool operator==(const Received&) const = default;
+  };
+  std::optional<Received> received;
   bool operator==(const Snapshot&) const = default;
 };
 
@@ -56,9 +68,14 @@ class SnapshotTable {
   const Snapshot* find_live(SnapshotId id) const;
   const Snapshot* find_bit(unsigned bit) const;
   std::optional<unsigned> free_bit() const;  // lowest
-  // exists (name or id or bit), invalid (name), no_space (64 already).
+  // exists (name or id or bit), invalid (name), no_space (64 already). A transid of 0 becomes the
+  // id.
   Status add(Snapshot snapshot);
   Status rename(SnapshotId id, std::string_view name);
+  // Of live ones; stale when it is none.
+  Status set_received(SnapshotId id, Snapshot::Received received);
+  Status set_written(SnapshotId id);  // it is no longer what it was received as
+  Status seal(SnapshotId id, std::uint64_t transid);
   Status start_deletion(SnapshotId id);
   Status remove(SnapshotId id);  // its bit is free again
 
@@ -70,6 +87,8 @@ class SnapshotTable {
   bool operator==(const SnapshotTable&) const = default;
 
  private:
+  Result<Snapshot*> get_live(SnapshotId id);
+
   std::vector<Snapshot> snapshots_;
 };
 

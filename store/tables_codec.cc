@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "store/replication_codec.h"
 #include "store/tables.h"
 #include "store/tables_format.h"
 
@@ -31,7 +32,16 @@ SnapshotDisk encode_entry(const Snapshot& s) {
   disk.created.set(s.created);
   disk.deleted_up_to.set(s.deleted_up_to.value);
   disk.bit.set(static_cast<std::uint8_t>(s.bit));
-  disk.flags.set(s.deleting ? kSnapshotDeleting : 0);
+  disk.flags.set(static_cast<std::uint8_t>((s.deleting ? kSnapshotDeleting : 0) |
+                                           (s.written ? kSnapshotWritten : 0) |
+                                           (s.received ? kSnapshotReceived : 0)));
+  disk.transid.set(s.transid);
+  if (s.received) {
+    encode_identity(s.received->identity, disk.received);
+    disk.path_length.set(static_cast<std::uint8_t>(s.received->path.size()));
+    std::memcpy(disk.path, s.received->path.data(),
+                std::min(s.received->path.size(), sizeof disk.path));
+  }
   disk.name_length.set(static_cast<std::uint8_t>(s.name.size()));
   std::memcpy(disk.name, s.name.data(), std::min(s.name.size(), sizeof disk.name));
   return disk;
@@ -45,11 +55,23 @@ Result<Snapshot> decode_entry(const SnapshotDisk& disk, const Superblock& superb
   s.deleted_up_to = Chunk(disk.deleted_up_to.get());
   s.bit = disk.bit.get();
   s.deleting = (disk.flags.get() & kSnapshotDeleting) != 0;
-  if (disk.flags.get() & ~kSnapshotDeleting) return bad("unknown flags");
+  s.written = (disk.flags.get() & kSnapshotWritten) != 0;
+  if (disk.flags.get() & ~(kSnapshotDeleting | kSnapshotWritten | kSnapshotReceived))
+    return bad("unknown flags");
   if (disk.name_length.get() > kMaxSnapshotName) return bad("a name of more than 64 bytes");
   s.name.assign(disk.name, disk.name_length.get());
   if (s.id >= superblock.next_snapshot) return bad("an id that was not given yet");
   if (s.deleted_up_to.value > superblock.origin_chunks()) return bad("deleted beyond the origin");
+  s.transid = disk.transid.get();
+  if (s.transid < s.id.value || s.transid >= superblock.next_snapshot.value)
+    return bad("a transid that cannot be");
+  if (disk.flags.get() & kSnapshotReceived) {
+    const std::size_t length = disk.path_length.get();
+    const std::string_view path(disk.path, std::min(length, sizeof disk.path));
+    if (length > sizeof disk.path || !check_stream_path(path).ok() || s.written)
+      return bad("an impossible origin in a stream");
+    s.received = {decode_identity(disk.received), std::string(path)};
+  }
   return s;
 }
 

@@ -8,10 +8,14 @@
 
 #include "store/block_format.h"
 #include "store/endian.h"
+#include "store/replication_format.h"
 
 namespace csnap {
 
-inline constexpr std::uint8_t kSnapshotDeleting = 1;  // flag
+// Flags.
+inline constexpr std::uint8_t kSnapshotDeleting = 1;
+inline constexpr std::uint8_t kSnapshotWritten = 2;
+inline constexpr std::uint8_t kSnapshotReceived = 4;
 
 // An entry whose id is 0 is unused; those in use come first, by ascending id.
 struct SnapshotDisk {
@@ -24,7 +28,11 @@ struct SnapshotDisk {
   U8 name_length;
   U8 zero[5];
   char name[64];
-  U8 reserved[140];
+  Le64 transid;
+  IdentityDisk received;
+  U8 path_length;
+  char path[104];
+  U8 reserved[3];
 };
 static_assert(sizeof(SnapshotDisk) == 252 && alignof(SnapshotDisk) == 1);
 static_assert(offsetof(SnapshotDisk, bit) == 40 && offsetof(SnapshotDisk, name) == 48);

@@ -30,7 +30,10 @@ class MemoryTarget : public ReceiveTarget {
     path = parent->path;
     return path;
   }
-  void named(const std::string& name) override { path = name; }
+  Status named(const std::string& name) override {
+    path = name;
+    return {};
+  }
   Status write(std::uint64_t offset, std::span<const std::byte> data) override {
     CSNAP_TRY(check(offset, data.size()));
     std::ranges::copy(data, content.begin() + static_cast<std::ptrdiff_t>(offset));

@@ -97,12 +97,12 @@ Status StreamApplier::make_file(const StreamCommand& command) {
   if (std::exchange(dirty_, false)) CSNAP_TRY(target_.zero(0, target_.size()));
   size_ = 0;
   names_.insert(std::move(path));
-  tell_name();
+  CSNAP_TRY(tell_name());
   return {};
 }
 
-void StreamApplier::tell_name() {
-  if (!names_.empty()) target_.named(*names_.begin());
+Status StreamApplier::tell_name() {
+  return names_.empty() ? Status() : target_.named(*names_.begin());
 }
 
 // A directory that is renamed takes the file with it.
@@ -122,7 +122,7 @@ Status StreamApplier::rename(const StreamCommand& command) {
     return stream_is_wrong("RENAME to a path that is too long");
   names_ = std::move(names);
   if (ours)
-    tell_name();
+    CSNAP_TRY(tell_name());
   else
     ++counts_.ignored;
   return {};
@@ -138,7 +138,7 @@ Status StreamApplier::link(const StreamCommand& command) {
   if (path.empty() || names_.size() == kMaxLinks)
     return Status(Code::unsupported, "the file in the stream has more than 64 names");
   names_.insert(std::move(path));
-  tell_name();
+  CSNAP_TRY(tell_name());
   return {};
 }
 
@@ -150,7 +150,7 @@ Status StreamApplier::unlink(const StreamCommand& command) {
     dirty_ = true;
     size_ = 0;
   } else {
-    tell_name();
+    CSNAP_TRY(tell_name());
   }
   return {};
 }

@@ -34,8 +34,8 @@ class ReceiveTarget {
   // Prepares the volume: it reads as the parent does, or as zeros. The file's name in the parent,
   // or in the part that is there already; empty if there is none yet.
   virtual Result<std::string> begin(const StreamBegin& begin) = 0;
-  // The file that is the volume is called so from now on.
-  virtual void named(const std::string& path) = 0;
+  // The file that is the volume is called so from now on. unsupported when it cannot be.
+  virtual Status named(const std::string& path) = 0;
   // REQUIRES of these: the range lies in the volume.
   virtual Status write(std::uint64_t offset, std::span<const std::byte> data) = 0;
   virtual Status zero(std::uint64_t offset, std::uint64_t length) = 0;
@@ -72,7 +72,7 @@ class StreamApplier {
   Status write(const StreamCommand& command);
   Status clone(const StreamCommand& command);
   Status truncate(const StreamCommand& command);
-  void tell_name();
+  Status tell_name();
   Status check_is_file(const std::string& path, const char* what) const;
   Status check_range(std::uint64_t offset, std::uint64_t length) const;
 
