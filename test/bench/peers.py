@@ -2,7 +2,6 @@
 """Who csnap is compared with, and the programs that ask: redis, qemu-nbd, fio, csnap-bench."""
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -10,7 +9,6 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "test/e2e"))
-import programs  # noqa: E402
 from attachments import NbdServer, end  # noqa: E402,F401
 from programs import Daemon, Store, program, wait_until  # noqa: E402
 
