@@ -14,19 +14,6 @@ namespace {
 
 constexpr std::size_t kWriteBytes = 256u << 10;
 
-// As recover(), but of a last commit whose data nobody has it believes that it is whole.
-Result<Recovered> recover_state(Device& store, Device& metadata, const Superblock& on_disk,
-                                const DumpOptions& options) {
-  CSNAP_ASSIGN(auto recovery,
-               Recovery::survey(store, metadata, on_disk, options.has_data && !on_disk.is_copy()));
-  CSNAP_TRY(recovery.data_unread());
-  if (const auto& damage = recovery.damage())
-    return Status(damage->code, damage->what + "; repair it first: csnap-check --repair");
-  CSNAP_TRY(recovery.load(options.cache_bytes));
-  CSNAP_TRY(recovery.replay());
-  return recovery.take();
-}
-
 DumpHeader header_of(const Superblock& s, Sequence last) {
   DumpHeader h;
   h.uuid = s.uuid;
@@ -156,14 +143,8 @@ class Dump {
 
 Result<DumpTotals> dump_store(Device& store, Device* metadata, const DumpOptions& options,
                               const DumpSink& sink) {
-  Device& home = metadata ? *metadata : store;
-  CSNAP_ASSIGN(const Superblock on_disk, read_superblock(home));
-  CSNAP_TRY(check_devices(on_disk, store, metadata));
-  if (on_disk.repairing)
-    return Status(Code::unavailable,
-                  "a repair or restore of this store was begun and not finished; do it again first "
-                  "(csnap-check --repair, csnap-restore)");
-  CSNAP_ASSIGN(auto recovered, recover_state(store, home, on_disk, options));
+  CSNAP_ASSIGN(auto recovered,
+               recover_to_read(store, metadata, options.has_data, options.cache_bytes));
   return Dump(*recovered.state, sink).write(recovered.head.sequence - 1);
 }
 

@@ -4,8 +4,8 @@
 // the store, not on how its tree came to be.
 // Threading: the devices' thread; blocks. Nobody else may be changing the store.
 // Memory: the cache and what the journal holds.
-// Errors: those of recover(); corrupt at a damaged block: what was written until then has no end
-// line; unavailable for a store whose repair or restore was not finished.
+// Errors: those of recover_to_read(); corrupt at a damaged block: what was written until then has
+// no end line.
 #pragma once
 
 #include <cstddef>

@@ -14,6 +14,7 @@
 #include "store/crc.h"
 #include "store/space.h"
 #include "store/superblock.h"
+#include "store/zeros.h"
 
 namespace csnap {
 namespace {
@@ -37,10 +38,6 @@ bool is_metadata(ConstBlock block, BlockAddress address, const Uuid& store) {
   const bool here = header.address.get() == address.value;
   const bool same = std::memcmp(header.uuid, store.bytes.data(), sizeof header.uuid) == 0;
   return known + here + same >= 2;
-}
-
-bool is_zero(ConstBlock block) {
-  return std::all_of(block.begin(), block.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
 bool is_tree_block(ConstBlock block, BlockAddress address, const Uuid& store) {
@@ -136,7 +133,7 @@ class Packer {
 
   // What was misdirected to here, or written over it by another program, does not go along.
   Status pack_fixed(PackSide side, BlockAddress address, ConstBlock block) {
-    if (!is_metadata(block, address, superblock_.uuid) && !is_zero(block)) {
+    if (!is_metadata(block, address, superblock_.uuid) && !all_zero(block)) {
       ++packed_.foreign;
       return {};
     }
@@ -144,7 +141,7 @@ class Packer {
   }
 
   Status pack(PackSide side, BlockAddress address, ConstBlock block) {
-    if (!check_any_block(block, address, superblock_.uuid).ok() && !is_zero(block))
+    if (!check_any_block(block, address, superblock_.uuid).ok() && !all_zero(block))
       ++packed_.damaged;
     return writer_.add(side, address, block);
   }

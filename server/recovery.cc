@@ -316,4 +316,23 @@ Result<Recovered> recover(Device& store, Device& metadata, std::size_t cache_byt
   return recovery.take();
 }
 
+Result<Recovered> recover_to_read(Device& store, Device* metadata, bool has_data,
+                                  std::size_t cache_bytes) {
+  Device& home = metadata ? *metadata : store;
+  CSNAP_ASSIGN(const Superblock on_disk, read_superblock(home));
+  CSNAP_TRY(check_devices(on_disk, store, metadata));
+  if (on_disk.repairing)
+    return Status(Code::unavailable,
+                  "a repair or restore of this store was begun and not finished; do it again first "
+                  "(csnap-check --repair, csnap-restore)");
+  CSNAP_ASSIGN(auto recovery,
+               Recovery::survey(store, home, on_disk, has_data && !on_disk.is_copy()));
+  CSNAP_TRY(recovery.data_unread());
+  if (const auto& damage = recovery.damage())
+    return Status(damage->code, damage->what + "; repair it first: csnap-check --repair");
+  CSNAP_TRY(recovery.load(cache_bytes));
+  CSNAP_TRY(recovery.replay());
+  return recovery.take();
+}
+
 }  // namespace csnap

@@ -47,6 +47,13 @@ enum class Images {
 Result<Recovered> recover(Device& store, Device& metadata, std::size_t cache_bytes,
                           Images images = Images::keep);
 
+// The same for whoever only reads a store that nobody has open. metadata: null when it is on the
+// store device. has_data: false for an image of the metadata alone (a copy says so itself); the
+// last commit then counts as made. Errors besides: those of check_devices(); unavailable for a
+// store whose repair or restore was not finished.
+Result<Recovered> recover_to_read(Device& store, Device* metadata, bool has_data,
+                                  std::size_t cache_bytes);
+
 // What no crash leaves: the journal ends at a commit that was durable once.
 struct JournalDamage {
   JournalPosition at;

@@ -4,8 +4,8 @@
 // written.
 // Threading: the devices' thread; blocks. Nobody else may be changing the store.
 // Memory: the cache, what the journal holds, a set of the tree's nodes.
-// Errors: those of recover(); unavailable for a store whose repair or restore was not finished.
-// Damage of the tree is told by scan(); nothing of what lies below is.
+// Errors: those of recover_to_read(). Damage of the tree is told by scan(); nothing of what lies
+// below is.
 #pragma once
 
 #include <functional>

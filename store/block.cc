@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <cassert>
 #include <cstdio>
 #include <cstring>
@@ -7,6 +6,7 @@
 
 #include "store/block_cache.h"
 #include "store/crc.h"
+#include "store/zeros.h"
 
 namespace csnap {
 namespace {
@@ -45,10 +45,6 @@ std::string hex(std::uint32_t value) {
 std::string describe_kind(BlockKind kind) {
   if (known(kind)) return std::string("a ") + kind_name(kind);
   return "a block of unknown kind " + hex(static_cast<std::uint32_t>(kind));
-}
-
-bool all_zero(ConstBlock block) {
-  return std::all_of(block.begin(), block.end(), [](std::byte b) { return b == std::byte{0}; });
 }
 
 // Collects what is wrong, so that a message tells all of it: a block at the wrong address with a

@@ -7,18 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <vector>
 
 #include "store/errno_status.h"
+#include "store/zeros.h"
 
 namespace csnap {
 namespace {
-
-bool zeros_only(std::span<const std::byte> data) {
-  return data.empty() || (data[0] == std::byte{0} &&
-                          std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0);
-}
 
 // An errno, or 0. What lies beyond the end of the file reads as zeros.
 int read_fully(int fd, std::size_t offset, std::span<std::byte> data) {
@@ -195,7 +190,7 @@ Status BlockTree::write(std::uint64_t offset, std::span<const std::byte> data) {
 Status BlockTree::write_page(std::uint64_t page, std::size_t within,
                              std::span<const std::byte> data) {
   const std::lock_guard lock(locks_[page % kLocks]);
-  const bool zero = zeros_only(data);
+  const bool zero = all_zero(data);
   if (zero && whole(page, within, data.size())) return remove(page);
   for (;;) {
     if (zero || replace_) {

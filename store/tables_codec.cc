@@ -8,6 +8,7 @@
 #include "store/replication_codec.h"
 #include "store/tables.h"
 #include "store/tables_format.h"
+#include "store/zeros.h"
 
 namespace csnap {
 namespace {
@@ -17,12 +18,6 @@ static_assert(std::size(ClientDisk{}.pools) == kMaxPools);
 
 Status bad(const std::string& what) {
   return Status(Code::corrupt, what);
-}
-
-template <class Disk>
-bool all_zero(const Disk& disk) {
-  const auto* bytes = reinterpret_cast<const unsigned char*>(&disk);
-  return std::all_of(bytes, bytes + sizeof disk, [](unsigned char c) { return c == 0; });
 }
 
 SnapshotDisk encode_entry(const Snapshot& s) {
@@ -129,12 +124,12 @@ Status decode_block(ConstBlock block, std::uint64_t first, bool& ended, const st
                     const Superblock& superblock, Add add) {
   Status wrong;
   for (std::size_t i = 0; i < kBlockPayload / sizeof(Disk); ++i) {
-    const auto& disk =
-        view_as<Disk>(block.subspan(sizeof(BlockHeader) + i * sizeof(Disk), sizeof(Disk)));
-    if (all_zero(disk)) {
+    const auto bytes = block.subspan(sizeof(BlockHeader) + i * sizeof(Disk), sizeof(Disk));
+    if (all_zero(bytes)) {
       ended = true;
       continue;
     }
+    const auto& disk = view_as<Disk>(bytes);
     const std::string where = name + " table, entry " + std::to_string(first + i);
     Status status;
     if (ended) status = bad("in use after an unused one");

@@ -2,17 +2,14 @@
 """Who csnap is compared with, and the programs that ask: redis, qemu-nbd, fio, csnap-bench."""
 import json
 import os
-import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "test/e2e"))
-import programs  # noqa: E402
-from attachments import NbdServer  # noqa: E402,F401
+from attachments import NbdServer, end  # noqa: E402,F401
 from programs import Daemon, Store, program, wait_until  # noqa: E402
 
 PATIENCE = 600  # seconds
@@ -47,12 +44,7 @@ class Process:
         return self
 
     def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process, 20)
 
 
 def port_open(port):

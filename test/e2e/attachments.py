@@ -9,6 +9,17 @@ import subprocess
 from programs import DEADLINE, program, wait_until
 
 
+def end(process, patience):
+    """Asks a process to end, if it runs, and kills it when so many seconds later it still does."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=DEADLINE)
+
+
 class Nbd:
     """A running csnap-nbd, on a Unix socket in the store's folder."""
 
@@ -37,13 +48,7 @@ class Nbd:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(timeout=3)
-            except subprocess.TimeoutExpired:  # nbdkit waits for clients that stay
-                self.process.kill()
-                self.process.wait(timeout=DEADLINE)
+        end(self.process, 3)  # nbdkit waits for clients that stay
 
 
 def tool(*command, fails=False, timeout=300):

@@ -2,10 +2,9 @@
 """What end-to-end tests share that mount: csnap-fuse, mounts that go at the end, and file handles."""
 import ctypes
 import os
-import signal
 import subprocess
 
-from attachments import tool
+from attachments import end, tool
 from programs import DEADLINE, program, wait_until
 
 AT_FDCWD = -100
@@ -84,13 +83,7 @@ class Fuse:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(timeout=DEADLINE)
+        end(self.process, 5)
         subprocess.run(["umount", "-l", self.folder], stderr=subprocess.DEVNULL, check=False)
 
 

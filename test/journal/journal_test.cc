@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/journal.h"
 
-#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 
 #include "journal/journal_format.h"
+#include "store/zeros.h"
 #include "test/journal/journal_rig.h"
 
 namespace csnap {
@@ -216,7 +216,7 @@ TEST_CASE("nothing of an earlier commit is left in a later one") {
   REQUIRE(rig.append(commit).ok());
   const auto block = rig.ring_block(commit.position.block);
   const auto unused = std::span(block).subspan(kCommitRecords + 5 + sizeof(Le64));
-  CHECK(std::all_of(unused.begin(), unused.end(), [](std::byte b) { return b == std::byte{0}; }));
+  CHECK(all_zero(unused));
 }
 
 // -- flushes --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <utility>
 
+#include "store/zeros.h"
 #include "test/store/cache_fixture.h"
 
 using namespace csnap;
@@ -128,8 +129,7 @@ TEST_CASE_METHOD(CacheFixture, "a created block is dirty, and zero but for its h
   const MutableBlock block = cache.create(kA, BlockKind::leaf);
   CHECK(kind_of(block) == BlockKind::leaf);
   CHECK(view_as<BlockHeader>(block).address.get() == 10);
-  CHECK(std::all_of(block.begin() + sizeof(BlockHeader), block.end(),
-                    [](std::byte b) { return b == std::byte{0}; }));
+  CHECK(all_zero(block.subspan(sizeof(BlockHeader))));
   CHECK(cache.dirty() == 1);
   put_number(block, 5);
   CHECK(number(kA) == 5);

@@ -87,11 +87,7 @@ inline Status apply_stream(std::span<const std::byte> bytes, std::size_t piece,
                            StreamApplier& applier) {
   StreamReader reader;
   for (;;) {
-    for (;;) {
-      CSNAP_ASSIGN(const auto command, reader.next());
-      if (!command) break;
-      CSNAP_TRY(applier.apply(*command));
-    }
+    CSNAP_TRY(applier.apply_all(reader));
     if (bytes.empty())
       return reader.between_streams() ? Status() : Status(Code::io_error, "cut off");
     const auto room = reader.space();

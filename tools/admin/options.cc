@@ -5,7 +5,7 @@
 #include <sstream>
 #include <utility>
 
-#include "proto/address.h"
+#include "tools/common/client_options.h"
 #include "tools/common/command_line.h"
 #include "tools/rmap/options.h"
 
@@ -141,13 +141,7 @@ Result<AdminCommandLine> parse_admin_command_line(const std::vector<std::string>
   options.force = values.count("force") != 0;
   options.data = values.count("data") != 0;
   options.progress = values.count("progress") != 0;
-  if (values.count("server") != 0) {
-    options.addresses = values["server"].as<std::vector<std::string>>();
-    for (const auto& text : options.addresses) {
-      auto address = parse_address(text);
-      if (!address) return address.status().with_context("--server " + text);
-    }
-  }
+  CSNAP_ASSIGN(options.addresses, take_servers(values));
   CSNAP_TRY(take_rmap_options(values, options.rmap));
   std::vector<std::string> words;
   if (values.count("words") != 0) words = values["words"].as<std::vector<std::string>>();

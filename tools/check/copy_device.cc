@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "store/aligned_buffer.h"
+#include "store/zeros.h"
 
 namespace csnap {
 namespace {
@@ -84,10 +85,8 @@ Status CopyDevice::copy_up(Run<BlockAddress> run) {
     CSNAP_TRY(read_sync(below_, at.value * kBlockSize, data));
     for (std::uint64_t i = 0; i < count; ++i) {
       const auto block = data.subspan(i * kBlockSize, kBlockSize);
-      const bool empty =
-          std::all_of(block.begin(), block.end(), [](std::byte b) { return b == std::byte{0}; });
       // What is not written stays a hole.
-      if (empty || copied_.contains(StoreChunk((at + i).value))) continue;
+      if (all_zero(block) || copied_.contains(StoreChunk((at + i).value))) continue;
       CSNAP_TRY(write_sync(copy_, (at + i).value * kBlockSize, block));
       copied_.insert({StoreChunk((at + i).value), 1});
     }

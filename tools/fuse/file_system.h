@@ -21,10 +21,10 @@
 namespace csnap {
 
 struct FileSystem {
-  FileSystem(const VolumeSettings& settings, const Uuid& store_uuid)
+  FileSystem(const SharedVolumes::Settings& settings, bool read_only, const Uuid& store_uuid)
       : snapshots(settings.servers),
         contents(snapshots, settings.servers, settings.origin_path),
-        volumes(settings),
+        volumes(settings, read_only),
         store(store_uuid),
         generation(generation_of(store_uuid)) {}
 

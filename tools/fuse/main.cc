@@ -55,11 +55,10 @@ int serve(const FuseOptions& options, fuse_session* session, FileSystem& fs) {
 }
 
 int mount_and_serve(const FuseOptions& options) {
-  VolumeSettings settings{options.servers, options.origin, options.store, options.read_only};
   Snapshots probe(options.servers);
   const auto list = probe.list();
   if (!list.ok()) return failed(list.status().message());
-  FileSystem fs(settings, list->store);
+  FileSystem fs({options.servers, options.origin, options.store}, options.read_only, list->store);
   const auto session = make_session(options, fs);
   if (!session) return failed("libfuse cannot be set up");
   if (fuse_set_signal_handlers(session.get()) != 0) return failed("signals cannot be caught");

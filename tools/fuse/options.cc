@@ -3,7 +3,6 @@
 
 #include <sstream>
 
-#include "proto/address.h"
 #include "tools/common/command_line.h"
 
 namespace csnap {
@@ -12,21 +11,12 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const char* kMountpoint = "mountpoint";
-constexpr unsigned kMostThreads = 1024;
 
 po::options_description described() {
   po::options_description options("Options");
+  add_client_options(options, 16, "requests worked on at once");
   auto add = options.add_options();
-  add("server", po::value<std::vector<std::string>>()->value_name("ADDRESS"),
-      "csnapd's address, unix:PATH or HOST:PORT; may be repeated. Default: this machine's server");
-  add("read-only", "nobody may write");
   add("allow-other", "let other users in, too, as far as the files' permissions go");
-  add("origin", po::value<std::string>()->value_name("PATH"),
-      "where the origin volume is here, if not where csnapd has it");
-  add("store", po::value<std::string>()->value_name("PATH"),
-      "where the snapshot store is here, likewise");
-  add("threads", po::value<unsigned>()->value_name("N")->default_value(16),
-      "requests worked on at once");
   add("verbose", "say what the kernel asks");
   add("version", "print the version");
   add("help,h", "print this text");
@@ -62,19 +52,9 @@ Result<FuseOptions> parse_fuse_options(const std::vector<std::string>& arguments
   if (places.size() != 1 || places[0].empty())
     return Status(Code::invalid, "one folder is needed: MOUNTPOINT");
   options.mountpoint = places[0];
-  options.read_only = values.count("read-only") != 0;
   options.allow_other = values.count("allow-other") != 0;
   options.verbose = values.count("verbose") != 0;
-  options.threads = values["threads"].as<unsigned>();
-  if (options.threads == 0 || options.threads > kMostThreads)
-    return Status(Code::invalid, "--threads must be from 1 to " + std::to_string(kMostThreads));
-  if (values.count("server") != 0)
-    options.servers = values["server"].as<std::vector<std::string>>();
-  for (const std::string& server : options.servers)
-    if (auto address = parse_address(server); !address.ok())
-      return address.status().with_context("--server " + server);
-  if (values.count("origin") != 0) options.origin = values["origin"].as<std::string>();
-  if (values.count("store") != 0) options.store = values["store"].as<std::string>();
+  CSNAP_TRY(take_client_options(values, options));
   return options;
 }
 

@@ -6,15 +6,12 @@
 #include <vector>
 
 #include "store/status.h"
+#include "tools/common/client_options.h"
 
 namespace csnap {
 
-struct FuseOptions {
+struct FuseOptions : ClientOptions {
   std::string mountpoint;
-  std::vector<std::string> servers;  // empty: the default ones
-  std::string origin, store;         // where the devices are here; empty: where the server has them
-  unsigned threads = 16;
-  bool read_only = false;
   bool allow_other = false;  // users other than the one that mounts
   bool verbose = false;
   bool help = false;  // when one of these two is set, nothing else counts

@@ -1,42 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// The volumes that are open, one session each, however many have the file open: a flush through one
-// of them covers what was written through the others.
+// The volumes whose files are open, and when they were written to.
 // Threading: any thread.
 #pragma once
 
-#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <string>
-#include <vector>
+#include <utility>
 
-#include "client/csnap.h"
+#include "client/shared_volumes.h"
 
 namespace csnap {
 
-struct VolumeSettings {
-  std::vector<std::string> servers;  // addresses; empty: the default ones
-  std::string origin_path, store_path;
-  bool read_only = false;
-};
-
 class Volumes {
  public:
-  explicit Volumes(VolumeSettings settings) : settings_(std::move(settings)) {}
+  Volumes(SharedVolumes::Settings settings, bool read_only)
+      : volumes_(std::move(settings)), read_only_(read_only) {}
 
-  Result<std::shared_ptr<Volume>> open(std::uint64_t id);
-  bool read_only() const { return settings_.read_only; }
+  Result<std::shared_ptr<Volume>> open(std::uint64_t id) { return volumes_.open(id, read_only_); }
+  bool read_only() const { return read_only_; }
 
   // When it was written to through here, in nanoseconds since 1970; 0: never.
   std::uint64_t written_at(std::uint64_t id) const;
   void written(std::uint64_t id);
 
  private:
-  const VolumeSettings settings_;
-  std::mutex mutex_;
-  std::map<std::uint64_t, std::weak_ptr<Volume>> volumes_;
-  mutable std::mutex times_mutex_;
+  SharedVolumes volumes_;
+  const bool read_only_;
+  mutable std::mutex mutex_;
   std::map<std::uint64_t, std::uint64_t> times_;
 };
 

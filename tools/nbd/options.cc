@@ -12,36 +12,21 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr unsigned kMostThreads = 1024;
-
 po::options_description described() {
   po::options_description options("Options");
+  add_client_options(options, 32, "requests of one connection worked on at once");
   auto add = options.add_options();
-  add("server", po::value<std::vector<std::string>>()->value_name("ADDRESS"),
-      "csnapd's address, unix:PATH or HOST:PORT; may be repeated. Default: this machine's server");
   add("listen", po::value<std::string>()->value_name("ADDRESS"),
       ("where NBD clients connect, unix:PATH or ADDR:PORT. Default: " +
        default_nbd_address().to_string())
           .c_str());
-  add("read-only", "nobody may write");
-  add("origin", po::value<std::string>()->value_name("PATH"),
-      "where the origin volume is here, if not where csnapd has it");
-  add("store", po::value<std::string>()->value_name("PATH"),
-      "where the snapshot store is here, likewise");
-  add("threads", po::value<unsigned>()->value_name("N")->default_value(32),
-      "requests of one connection worked on at once");
   add("verbose", "say what nbdkit does");
   add("version", "print the version");
   add("help,h", "print this text");
   return options;
 }
 
-Status take_paths(const po::variables_map& values, NbdOptions& options) {
-  if (values.count("server") != 0)
-    options.servers = values["server"].as<std::vector<std::string>>();
-  for (const std::string& server : options.servers)
-    if (auto address = parse_address(server); !address.ok())
-      return address.status().with_context("--server " + server);
+Status take_listen(const po::variables_map& values, NbdOptions& options) {
   options.listen = default_nbd_address();
   if (values.count("listen") != 0) {
     const auto& text = values["listen"].as<std::string>();
@@ -51,8 +36,6 @@ Status take_paths(const po::variables_map& values, NbdOptions& options) {
       return Status(Code::invalid, "--listen " + text + ": port 0 is nobody's");
     options.listen = *address;
   }
-  if (values.count("origin") != 0) options.origin = values["origin"].as<std::string>();
-  if (values.count("store") != 0) options.store = values["store"].as<std::string>();
   return {};
 }
 
@@ -81,12 +64,9 @@ Result<NbdOptions> parse_nbd_options(const std::vector<std::string>& arguments) 
   CSNAP_ASSIGN(const po::variables_map values, parse_words(arguments, described()));
   options.help = values.count("help") != 0;
   options.version = values.count("version") != 0;
-  options.read_only = values.count("read-only") != 0;
   options.verbose = values.count("verbose") != 0;
-  options.threads = values["threads"].as<unsigned>();
-  if (options.threads == 0 || options.threads > kMostThreads)
-    return Status(Code::invalid, "--threads must be from 1 to " + std::to_string(kMostThreads));
-  CSNAP_TRY(take_paths(values, options));
+  CSNAP_TRY(take_client_options(values, options));
+  CSNAP_TRY(take_listen(values, options));
   return options;
 }
 

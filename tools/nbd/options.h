@@ -7,15 +7,12 @@
 
 #include "proto/address.h"
 #include "store/status.h"
+#include "tools/common/client_options.h"
 
 namespace csnap {
 
-struct NbdOptions {
-  std::vector<std::string> servers;
+struct NbdOptions : ClientOptions {
   Address listen;
-  std::string origin, store;
-  unsigned threads = 16;
-  bool read_only = false;
   bool verbose = false;
   bool help = false, version = false;
 };

@@ -30,7 +30,7 @@ Result<Admin::SnapshotList> Exports::snapshots() {
     Status status;
     if (!admin_) {
       AdminOptions options;
-      options.addresses = settings_.servers;
+      options.addresses = servers_;
       options.observer = true;
       auto admin = Admin::connect(options);
       if (admin.ok())
@@ -71,19 +71,7 @@ Result<std::uint64_t> Exports::id_of(const std::string& name) {
 
 Result<std::shared_ptr<Volume>> Exports::open(const std::string& name, bool read_only) {
   CSNAP_ASSIGN(const std::uint64_t id, id_of(name));
-  std::lock_guard lock(volumes_mutex_);
-  std::weak_ptr<Volume>& slot = volumes_[{id, read_only}];
-  if (auto volume = slot.lock(); volume && volume->health().ok()) return volume;
-  OpenOptions options;
-  options.addresses = settings_.servers;
-  options.volume = name;
-  options.volume_id = id;
-  options.read_only = read_only;
-  options.origin_path = settings_.origin_path;
-  options.store_path = settings_.store_path;
-  CSNAP_ASSIGN(std::shared_ptr<Volume> volume, Volume::open(options));
-  slot = volume;
-  return volume;
+  return volumes_.open(id, read_only);
 }
 
 }  // namespace csnap

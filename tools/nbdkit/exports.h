@@ -1,28 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // The exports of the plugin: the origin and every live snapshot, by name. Connections to one export
-// share one Volume, which is what makes a flush on one of them cover what was written on the
-// others.
+// share one Volume.
 //
 // Threading: any thread.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "client/csnap.h"
+#include "client/shared_volumes.h"
 
 namespace csnap {
 
 inline constexpr std::uint64_t kOriginId = 0;
-
-struct ExportSettings {
-  std::vector<std::string> servers;  // addresses; empty: the default ones
-  std::string origin_path, store_path;
-};
 
 class Exports {
  public:
@@ -31,7 +24,8 @@ class Exports {
     std::string description;
   };
 
-  explicit Exports(ExportSettings settings) : settings_(std::move(settings)) {}
+  explicit Exports(const SharedVolumes::Settings& settings)
+      : servers_(settings.servers), volumes_(settings) {}
 
   Result<std::vector<Entry>> list();
   // not_found names the exports that there are.
@@ -41,12 +35,10 @@ class Exports {
   Result<Admin::SnapshotList> snapshots();
   Result<std::uint64_t> id_of(const std::string& name);
 
-  const ExportSettings settings_;
+  const std::vector<std::string> servers_;
   std::mutex admin_mutex_;
   std::unique_ptr<Admin> admin_;
-  std::mutex volumes_mutex_;
-  // By id, not by name: a snapshot may be renamed, and another get its name.
-  std::map<std::pair<std::uint64_t, bool>, std::weak_ptr<Volume>> volumes_;
+  SharedVolumes volumes_;
 };
 
 }  // namespace csnap

@@ -26,7 +26,7 @@ struct Connection {
   std::shared_ptr<csnap::Volume> volume;
 };
 
-csnap::ExportSettings settings;
+csnap::SharedVolumes::Settings settings;
 std::string announcement;
 std::unique_ptr<csnap::Exports> exports;
 

@@ -8,8 +8,8 @@
 #include "client/names.h"
 #include "store/aligned_buffer.h"
 #include "store/tables.h"
+#include "store/zeros.h"
 #include "tools/stream/differences.h"
-#include "tools/stream/read_ahead.h"
 
 namespace csnap {
 namespace {
@@ -180,14 +180,14 @@ Status OriginTarget::clear(bool refuse) {
   for (std::uint64_t at = 0; at < size(); at += kCopyBytes) {
     const auto part = buffer.span().first(std::min<std::uint64_t>(kCopyBytes, size() - at));
     CSNAP_TRY(origin_->read(at, part));
-    if (is_zero(part)) continue;
+    if (all_zero(part)) continue;
     if (refuse)
       return Status(Code::exists,
                     "the origin holds data already, and the stream is a whole volume; --force "
                     "overwrites it");
     for (std::size_t i = 0; i < part.size(); i += kZeroBlockBytes) {
       const auto block = part.subspan(i, std::min(kZeroBlockBytes, part.size() - i));
-      if (is_zero(block)) continue;
+      if (all_zero(block)) continue;
       std::ranges::fill(block, std::byte{0});
       CSNAP_TRY(writer.write(at + i, block));
     }

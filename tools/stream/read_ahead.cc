@@ -2,10 +2,10 @@
 #include "tools/stream/read_ahead.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "client/signals_blocked.h"
+#include "store/zeros.h"
 #include "tools/stream/stream_writer.h"
 
 namespace csnap {
@@ -14,12 +14,6 @@ namespace {
 constexpr std::size_t kZeroBlock = 4096;
 
 }  // namespace
-
-bool is_zero(std::span<const std::byte> bytes) {
-  // All bytes are as the one before them, and the first is zero.
-  return bytes.empty() || (bytes[0] == std::byte{0} &&
-                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
-}
 
 ReadAhead::ReadAhead(Volume& volume, const std::vector<ChunkRun>& runs, const std::string& file,
                      bool skip_zeros)
@@ -97,7 +91,7 @@ void ReadAhead::fill(Slot& slot) {
 void ReadAhead::encode(Slot& slot, const ReadPart& part) const {
   StreamWriter writer(slot.window.stream);
   const auto zero_at = [&](std::size_t at) {
-    return is_zero(part.data.subspan(at, std::min(kZeroBlock, part.data.size() - at)));
+    return all_zero(part.data.subspan(at, std::min(kZeroBlock, part.data.size() - at)));
   };
   for (std::size_t at = 0; at < part.data.size();) {
     if (skip_zeros_ && zero_at(at)) {

@@ -70,7 +70,4 @@ class ReadAhead {
   std::vector<std::thread> threads_;
 };
 
-// All zeros?
-bool is_zero(std::span<const std::byte> bytes);
-
 }  // namespace csnap

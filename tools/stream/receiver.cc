@@ -29,11 +29,7 @@ Status read_and_apply(ByteInput& input, OriginTarget& target, StreamApplier& app
                       const std::function<void(std::uint64_t)>& progress) {
   StreamReader reader;
   for (;;) {
-    for (;;) {
-      CSNAP_ASSIGN(const auto command, reader.next());
-      if (!command) break;
-      CSNAP_TRY(applier.apply(*command));
-    }
+    CSNAP_TRY(applier.apply_all(reader));
     progress(target.reached());
     const auto read = input.read(reader.space());
     if (!read.ok()) return read.status();

@@ -14,6 +14,14 @@ Status stream_is_wrong(const std::string& what) {
 
 }  // namespace
 
+Status StreamApplier::apply_all(StreamReader& reader) {
+  for (;;) {
+    CSNAP_ASSIGN(const auto command, reader.next());
+    if (!command) return {};
+    CSNAP_TRY(apply(*command));
+  }
+}
+
 Status StreamApplier::apply(const StreamCommand& command) {
   const CommandType type = command.type();
   const bool opens = type == CommandType::subvolume || type == CommandType::snapshot;

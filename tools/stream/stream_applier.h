@@ -56,13 +56,15 @@ class StreamApplier {
  public:
   explicit StreamApplier(ReceiveTarget& target) : target_(target) {}
 
-  Status apply(const StreamCommand& command);
+  // Applies every whole command that the reader has. Errors besides: those of the reader.
+  Status apply_all(StreamReader& reader);
   bool receiving() const { return begun_.has_value(); }
   const StreamCounts& counts() const { return counts_; }
 
  private:
   static constexpr std::size_t kMaxLinks = 64;  // names that the file may have at once
 
+  Status apply(const StreamCommand& command);
   Status begin(const StreamCommand& command);
   Status end();
   Status make_file(const StreamCommand& command);
