@@ -78,9 +78,9 @@ Result<Replication> decode(const ReplicationDisk& disk) {
 }  // namespace
 
 Status check_stream_path(std::string_view path) {
-  if (path.empty() || path.size() > kMaxStreamPath)
+  if (path.empty() || path.size() > kMaxReceivedPath)
     return wrong("the volume's file in a stream has a name of 1 to " +
-                 std::to_string(kMaxStreamPath) + " bytes, folders included");
+                 std::to_string(kMaxReceivedPath) + " bytes, folders included");
   if (!is_plain_utf8(path))
     return wrong("the volume's file in a stream has a name of UTF-8 without control characters");
   return {};

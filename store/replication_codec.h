@@ -13,11 +13,11 @@
 
 namespace csnap {
 
-inline constexpr std::size_t kMaxStreamPath = 104;     // bytes
+inline constexpr std::size_t kMaxReceivedPath = 104;   // bytes
 inline constexpr std::size_t kMaxReplicas = 4;         // of one store
 inline constexpr std::size_t kMaxReplicaAddress = 95;  // bytes
 
-// The name of the file that is the volume, in a stream: 1 to kMaxStreamPath bytes of plain UTF-8.
+// The name of the file that is the volume, in a stream: 1 to kMaxReceivedPath bytes of plain UTF-8.
 Status check_stream_path(std::string_view path);
 // The name of a replica's server: 1 to kMaxReplicaAddress bytes of plain UTF-8.
 Status check_replica_address(std::string_view address);

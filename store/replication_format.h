@@ -45,7 +45,7 @@ struct ReplicationDisk {
   ReplicaDisk replicas[4];
 };
 static_assert(sizeof(ReplicationDisk) == kReplicationBytes && alignof(ReplicationDisk) == 1);
-static_assert(sizeof(ReplicationDisk::path) == kMaxStreamPath);
+static_assert(sizeof(ReplicationDisk::path) == kMaxReceivedPath);
 static_assert(sizeof(ReplicaDisk::address) == kMaxReplicaAddress);
 
 void encode_identity(const StreamIdentity& identity, IdentityDisk& out);

@@ -126,6 +126,11 @@ TEST_CASE("Snapshots and sessions that cannot be are refused") {
   f.refused(f.snapshot, "monday", "mon/day", "slash");
   f.refused(f.snapshot + 2, "sunday", "monday", "already");
   f.refused(f.snapshot, "\"deleted_up_to\":0", "\"deleted_up_to\":7", "deleted_up_to");
+  f.refused_number(f.snapshot, "transid", "999", "transid");
+  f.refused_number(f.snapshot + 1, "transid", "0", "transid");
+  f.refused_number(0, "role", "3", "role");
+  f.refused(0, "\"replicas\":[]", "\"replicas\":[7]", "object");
+  f.refused(0, "\"receiving\":null", "\"receiving\":{}", "missing");
   f.refused_number(f.session, "volume", "999", "not given yet");
   auto changed = f.lines;
   changed.insert(changed.begin() + static_cast<long>(f.session), f.lines[f.session]);
@@ -240,7 +245,22 @@ TEST_CASE("Every line of a dump is read as it was written") {
   snapshot.bit = 63;
   snapshot.deleting = true;
   snapshot.deleted_up_to = Chunk(5);
+  snapshot.transid = ~0ull;
+  snapshot.written = true;
   CHECK(std::get<Snapshot>(*parse_dump_line(dump_line(snapshot))) == snapshot);
+  snapshot.written = false;
+  snapshot.received = {{Uuid::from_random(5, 6), 8}, "a/\"b\""};
+  CHECK(std::get<Snapshot>(*parse_dump_line(dump_line(snapshot))) == snapshot);
+  DumpHeader header;
+  header.replication = {
+      ReplicationRole::replica,
+      UnfinishedReceive{"m", {Uuid::from_random(7, 8), 2}, std::nullopt, kOrigin, "f", 4096, true},
+      {{Uuid::from_random(9, 9), "h:1", SnapshotId(3), 5},
+       {Uuid::from_random(9, 8), "unix:/x", SnapshotId(4), 6}}};
+  CHECK(std::get<DumpHeader>(*parse_dump_line(dump_line(header))) == header);
+  header.replication.receiving->parent = StreamIdentity{Uuid::from_random(1, 9), 1};
+  header.replication.receiving->parent_id = SnapshotId(1);
+  CHECK(std::get<DumpHeader>(*parse_dump_line(dump_line(header))) == header);
   ClientEntry session;
   session.id = Uuid::from_random(3, 4);
   session.volume = SnapshotId(9);

@@ -75,8 +75,7 @@ def send(store, *arguments):
 def receive(store, stream, *arguments):
     """(exit code, standard output, standard error)"""
     done = subprocess.run(
-        [program("csnap-admin"), "--server", store.address, "receive", "--state",
-         os.path.join(store.folder, "state.json"), *arguments],
+        [program("csnap-admin"), "--server", store.address, "receive", *arguments],
         input=stream, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=DEADLINE, check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 

@@ -143,7 +143,7 @@ TEST_CASE("A session that ends in the middle of a copy holds nobody else up") {
   rig.ask_for_copy({Chunk(10), 4});
   const ClientKey key = rig.copies.back().first;
   ClientKey other = 0;
-  rig.engine().open_client(Uuid::from_random(8, 9), kOrigin,
+  rig.engine().open_client(Uuid::from_random(8, 9), kOrigin, Engine::Access::write,
                            [&](Result<ClientKey> opened) { other = *opened; });
   rig.until([&] { return other != 0; });
   bool granted = false;

@@ -116,8 +116,10 @@ TEST_CASE("What is not durable is not spoken of when a request is refused") {
   // The second of the same name hears of the first only when that is there; so does who deletes.
   Status first, second, gone;
   int told = 0;
-  rig.engine().create_snapshot("new", [&](Result<Snapshot> s) { first = s.status(), ++told; });
-  rig.engine().create_snapshot("new", [&](Result<Snapshot> s) { second = s.status(), ++told; });
+  rig.engine().create_snapshot("new", false,
+                               [&](Result<Snapshot> s) { first = s.status(), ++told; });
+  rig.engine().create_snapshot("new", false,
+                               [&](Result<Snapshot> s) { second = s.status(), ++told; });
   rig.engine().delete_snapshot("old", true, [&](const Status&) {});
   rig.turns(1);
   rig.engine().delete_snapshot("old", true, [&](const Status& s) { gone = s, ++told; });
@@ -140,8 +142,10 @@ TEST_CASE("Of two snapshots of one name that are asked for together one is made"
   rig.open();
   Status first, second;
   int told = 0;
-  rig.engine().create_snapshot("new", [&](Result<Snapshot> s) { first = s.status(), ++told; });
-  rig.engine().create_snapshot("new", [&](Result<Snapshot> s) { second = s.status(), ++told; });
+  rig.engine().create_snapshot("new", false,
+                               [&](Result<Snapshot> s) { first = s.status(), ++told; });
+  rig.engine().create_snapshot("new", false,
+                               [&](Result<Snapshot> s) { second = s.status(), ++told; });
   rig.until([&] { return told == 2; });
   REQUIRE(first.ok());
   REQUIRE(second.code() == Code::exists);

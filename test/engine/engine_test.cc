@@ -47,10 +47,11 @@ TEST_CASE("A snapshot's id is never used again") {
   REQUIRE(second->id > first->id);
   REQUIRE(second->uuid != first->uuid);
   bool told = false;
-  rig.engine().open_client(Uuid::from_random(1, 2), first->id, [&](Result<ClientKey> key) {
-    told = true;
-    REQUIRE(key.status().code() == Code::stale);
-  });
+  rig.engine().open_client(Uuid::from_random(1, 2), first->id, Engine::Access::write,
+                           [&](Result<ClientKey> key) {
+                             told = true;
+                             REQUIRE(key.status().code() == Code::stale);
+                           });
   REQUIRE(told);
 }
 
@@ -90,7 +91,7 @@ TEST_CASE("No origin write is granted while a client still owes an answer to the
   rig.client(kOrigin);
   rig.answer_barriers = false;
   bool created = false;
-  rig.engine().create_snapshot("s", [&](Result<Snapshot> s) { created = s.ok(); });
+  rig.engine().create_snapshot("s", false, [&](Result<Snapshot> s) { created = s.ok(); });
   rig.until([&] { return !rig.barriers.empty(); });
   bool granted = false;
   rig.engine().origin_write(rig.client(kOrigin), {{Chunk(0), 1}},
@@ -109,7 +110,7 @@ TEST_CASE("A client that is cut off no longer holds a barrier up") {
   const ClientKey client = rig.client(kOrigin);
   rig.answer_barriers = false;
   bool created = false;
-  rig.engine().create_snapshot("s", [&](Result<Snapshot> s) { created = s.ok(); });
+  rig.engine().create_snapshot("s", false, [&](Result<Snapshot> s) { created = s.ok(); });
   rig.until([&] { return !rig.barriers.empty(); });
   rig.engine().close_client(client);
   rig.until([&] { return created; });
@@ -122,7 +123,8 @@ TEST_CASE("After a restart no origin write is granted before every reader of bef
   const auto snapshot = rig.create("s");
   const Uuid reader = Uuid::from_random(5, 6);
   ClientKey key = 0;
-  rig.engine().open_client(reader, snapshot->id, [&](Result<ClientKey> k) { key = *k; });
+  rig.engine().open_client(reader, snapshot->id, Engine::Access::write,
+                           [&](Result<ClientKey> k) { key = *k; });
   rig.until([&] { return key != 0; });
   rig.kill();
   REQUIRE(rig.try_open().ok());
@@ -134,7 +136,8 @@ TEST_CASE("After a restart no origin write is granted before every reader of bef
   for (int i = 0; i < 100; ++i) rig.engine().poll();
   REQUIRE_FALSE(granted);
 
-  rig.engine().open_client(reader, snapshot->id, [&](Result<ClientKey> k) { key = *k; });
+  rig.engine().open_client(reader, snapshot->id, Engine::Access::write,
+                           [&](Result<ClientKey> k) { key = *k; });
   REQUIRE(rig.engine().upload_lock(key, 9, std::vector<ChunkRun>{{Chunk(5), 1}}).ok());
   rig.engine().upload_done(key);
   for (int i = 0; i < 100; ++i) rig.engine().poll();
@@ -327,10 +330,11 @@ TEST_CASE("When too many sessions are open the next one is told so, and those th
   Status last;
   while (last.ok() && opened < 5000) {
     bool told = false;
-    rig.engine().open_client(Uuid::from_random(opened, 7), kOrigin, [&](Result<ClientKey> key) {
-      told = true;
-      last = key.status();
-    });
+    rig.engine().open_client(Uuid::from_random(opened, 7), kOrigin, Engine::Access::write,
+                             [&](Result<ClientKey> key) {
+                               told = true;
+                               last = key.status();
+                             });
     rig.until([&] { return told; });
     opened += last.ok();
   }

@@ -156,7 +156,7 @@ ClientKey Rig::client(SnapshotId volume) {
   Uuid& id = ids_[volume];
   if (id.is_nil()) id = Uuid::from_random(rng_(), rng_());
   bool told = false;
-  engine_->open_client(id, volume, [&](Result<ClientKey> key) {
+  engine_->open_client(id, volume, Engine::Access::write, [&](Result<ClientKey> key) {
     told = true;
     require(key.ok(), "open_client: " + key.status().to_string());
     clients_[volume] = *key;
@@ -318,7 +318,7 @@ bool Rig::equals(SnapshotId id, std::uint64_t chunk, std::uint64_t tag) {
 
 void Rig::start_create(const std::string& name) {
   creating_.insert(name);
-  engine_->create_snapshot(name, [this, name](Result<Snapshot> snapshot) {
+  engine_->create_snapshot(name, false, [this, name](Result<Snapshot> snapshot) {
     // An I/O error leaves it open whether it was done.
     if (snapshot.status().code() != Code::io_error) creating_.erase(name);
     if (snapshot.ok()) model_[snapshot->id] = model_[kOrigin];
@@ -369,7 +369,7 @@ Status Rig::write_snapshot_now(SnapshotId id, ChunkRun run, std::uint64_t tag, b
 Result<Snapshot> Rig::create(const std::string& name) {
   Result<Snapshot> outcome = Status(Code::internal, "no answer");
   bool told = false;
-  engine_->create_snapshot(name, [&](Result<Snapshot> snapshot) {
+  engine_->create_snapshot(name, false, [&](Result<Snapshot> snapshot) {
     outcome = std::move(snapshot);
     told = true;
   });

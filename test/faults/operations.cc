@@ -118,10 +118,11 @@ void visit(Rig& rig) {
   bool told = false;
   std::optional<ClientKey> key;
   const SnapshotId volume = id_of(rig, "a");
-  rig.engine().open_client(Uuid::from_random(5, 6), volume, [&](const Result<ClientKey>& opened) {
-    told = true;
-    if (opened.ok()) key = *opened;
-  });
+  rig.engine().open_client(Uuid::from_random(5, 6), volume, Engine::Access::write,
+                           [&](const Result<ClientKey>& opened) {
+                             told = true;
+                             if (opened.ok()) key = *opened;
+                           });
   rig.until([&] { return told; });
   if (key) {
     rig.engine().upload_done(*key);

@@ -168,6 +168,35 @@ void administer(Input& input, ServiceRig& rig, FarEnd& end) {
       map.set_from(which * 8);
       return rig.frame(end, wire::MESSAGE_MAP_SPACE, 0, map);
     }
+    case 10: {
+      wire::SealSnapshot seal;
+      seal.set_name(name_of(which));
+      return rig.frame(end, wire::MESSAGE_SEAL_SNAPSHOT, 0, seal);
+    }
+    case 11: {
+      wire::SetRole role;
+      role.set_role(static_cast<wire::ReplicationRole>(which % 4));
+      return rig.frame(end, wire::MESSAGE_SET_ROLE, 0, role);
+    }
+    case 12: {
+      wire::SetReceiving set;
+      if (which % 2 != 0) {
+        auto& receiving = *set.mutable_receiving();
+        receiving.set_name(name_of(which));
+        receiving.mutable_identity()->set_uuid(std::string(16, 'u'));
+        receiving.set_path(std::string(which, 'p'));
+        receiving.set_parent_id(which % 4);
+        if (which % 4 != 0) receiving.mutable_parent()->set_uuid(std::string(16, 'v'));
+      }
+      return rig.frame(end, wire::MESSAGE_SET_RECEIVING, 0, set);
+    }
+    case 13: {
+      wire::SetReplica set;
+      set.mutable_replica()->set_store(std::string(16, static_cast<char>(which)));
+      set.mutable_replica()->set_address(std::string(which, 'a'));
+      set.set_forget((what & 64) != 0);
+      return rig.frame(end, wire::MESSAGE_SET_REPLICA, 0, set);
+    }
     default:  // lists and the status: types without a body
       return rig.raw_frame(end, static_cast<std::uint16_t>(86 + 2 * (which % 4)), 0, {});
   }

@@ -121,6 +121,16 @@ void records() {
        ClientPool{uuid(2), 0, {StoreChunk(1300), 8}}, ClientPool{uuid(2), 0, {StoreChunk(0), 0}},
        ClientClosed{uuid(2)}, SharesCleared{{Chunk(5), 1}, 1}, SnapshotDeleted{SnapshotId(1)},
        DeletionProgress{SnapshotId(1), {Chunk(0), 256}}, DeletionFinished{SnapshotId(1)}});
+  const Replication replication{
+      ReplicationRole::replica,
+      UnfinishedReceive{
+          "two", {uuid(3), 9}, StreamIdentity{uuid(1), 1}, SnapshotId(1), "volume.img", 4096, true},
+      {Replica{uuid(4), "127.0.0.1:7680", SnapshotId(1), 2000}}};
+  Seed()
+      .bytes(encoded({created, SnapshotReceived{SnapshotId(1), {{uuid(3), 9}, "volume.img"}},
+                      SnapshotWritten{SnapshotId(1)}, SnapshotSealed{SnapshotId(1), 2},
+                      ReplicationChanged{replication}}))
+      .save("records", "streams");
   Seed().bytes(all).save("records", "all");
   for (const unsigned open : {0u, 1u}) {
     const std::string how = open ? "_open" : "";

@@ -49,12 +49,12 @@ std::vector<std::byte> commands(fuzz::Input& input) {
 class CheckedTarget : public MemoryTarget {
  public:
   CheckedTarget() : MemoryTarget(kVolume) { path = "f"; }
-  void named(const std::string& name) override {
+  Status named(const std::string& name) override {
     fuzz::require(!name.empty() && name.size() <= kMaxStreamPath && name.front() != '/' &&
                       name.find('\0') == std::string::npos &&
                       ("/" + name + "/").find("/../") == std::string::npos,
                   "a path below the subvolume", name);
-    MemoryTarget::named(name);
+    return MemoryTarget::named(name);
   }
 };
 

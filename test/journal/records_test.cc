@@ -51,6 +51,19 @@ std::vector<Record> one_of_each() {
       ClientPool{some_uuid(5), kMaxPools - 1, {StoreChunk(77), 64}},
       ClientPool{some_uuid(5), 0, {StoreChunk(0), 0}},
       ServerStarted{Epoch(12)},
+      SnapshotWritten{SnapshotId(6)},
+      SnapshotSealed{SnapshotId(6), 7},
+      SnapshotReceived{SnapshotId(8), {{some_uuid(6), 17}, std::string(kMaxReceivedPath, 'p')}},
+      ReplicationChanged{{}},
+      ReplicationChanged{{ReplicationRole::replica,
+                          UnfinishedReceive{longest,
+                                            {some_uuid(7), 3},
+                                            StreamIdentity{some_uuid(8), 2},
+                                            SnapshotId(4),
+                                            "volume.img",
+                                            12288,
+                                            true},
+                          {Replica{some_uuid(9), "host.example:7680", SnapshotId(1), 99}}}},
   };
 }
 
@@ -188,6 +201,38 @@ TEST_CASE("a snapshot with a name that no snapshot may have is refused") {
   too_long.resize(300, std::byte{'x'});
   check_refused(too_long, offsetof(DiskSnapshotRenamed, name_bytes),
                 {std::byte{kMaxSnapshotName + 1}});
+}
+
+TEST_CASE("what a store cannot remember of streams is refused") {
+  check_refused(encoded(SnapshotSealed{SnapshotId(1), 2}), offsetof(DiskSnapshotSealed, transid),
+                zeros(8));
+  const Bytes received = encoded(SnapshotReceived{SnapshotId(1), {{some_uuid(1), 2}, "abc"}});
+  check_refused(received, sizeof(DiskSnapshotReceived), {std::byte{'\n'}});
+  check_refused(received, offsetof(DiskSnapshotReceived, path_bytes), {std::byte{0}});
+  const Bytes changed = encoded(ReplicationChanged{
+      {ReplicationRole::none,
+       UnfinishedReceive{"n", {some_uuid(1), 2}, std::nullopt, kOrigin, "", 0, false},
+       {Replica{some_uuid(2), "a:1", SnapshotId(1), 1}}}});
+  const auto at = [](std::size_t offset) {
+    return offsetof(DiskReplicationChanged, replication) + offset;
+  };
+  check_refused(changed, at(offsetof(ReplicationDisk, role)), {std::byte{3}});
+  check_refused(changed, at(offsetof(ReplicationDisk, flags)), {std::byte{9}});
+  check_refused(changed, at(offsetof(ReplicationDisk, flags)), {std::byte{0}});
+  check_refused(changed, at(offsetof(ReplicationDisk, name)), {std::byte{'/'}});
+  check_refused(changed, at(offsetof(ReplicationDisk, name_length)), {std::byte{65}});
+  check_refused(changed, at(offsetof(ReplicationDisk, path_length)), {std::byte{105}});
+  check_refused(changed, at(offsetof(ReplicationDisk, parent_id)), {std::byte{1}});
+  check_refused(changed, at(offsetof(ReplicationDisk, path)), {std::byte{'x'}});
+  const std::size_t replicas = at(offsetof(ReplicationDisk, replicas));
+  check_refused(changed, replicas + offsetof(ReplicaDisk, address_length), {std::byte{96}});
+  check_refused(changed, replicas + offsetof(ReplicaDisk, address), {std::byte{'\n'}});
+  check_refused(changed, replicas + sizeof(ReplicaDisk) + offsetof(ReplicaDisk, at),
+                {std::byte{1}});
+  Bytes twice = changed;
+  std::copy_n(changed.begin() + static_cast<long>(replicas), sizeof(ReplicaDisk),
+              twice.begin() + static_cast<long>(replicas + sizeof(ReplicaDisk)));
+  check_refused(twice, 0, {});
 }
 
 TEST_CASE("a pool that does not exist is refused") {

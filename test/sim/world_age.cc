@@ -51,15 +51,16 @@ void World::age() {
   ager.take(std::move(opened).value());
   Engine& engine = ager.engine();
   ClientKey client = 0;
-  engine.open_client(Uuid::from_random(seed_, 5), kOrigin, [&](Result<ClientKey> key) {
-    if (key.ok()) client = *key;
-  });
+  engine.open_client(Uuid::from_random(seed_, 5), kOrigin, Engine::Access::write,
+                     [&](Result<ClientKey> key) {
+                       if (key.ok()) client = *key;
+                     });
   if (!ager.until([&] { return client != 0; })) return fail("aging: no session");
   for (std::uint64_t i = 1; i <= profile.old_snapshots; ++i) {
     const std::string name = "old" + std::to_string(i);
     SnapshotId made;
     bool full = false;
-    engine.create_snapshot(name, [&](Result<Snapshot> s) {
+    engine.create_snapshot(name, false, [&](Result<Snapshot> s) {
       if (s.ok()) made = s->id;
       full = s.status().code() == Code::no_space;
     });

@@ -107,11 +107,36 @@ TEST_CASE_METHOD(Fixture, "64 snapshots fit, are stored and come back") {
   REQUIRE(table.start_deletion(SnapshotId(110)).ok());
   table.find(SnapshotId(110))->deleted_up_to = Chunk(12345);
   REQUIRE(table.rename(SnapshotId(111), std::string(64, 'z')).ok());
+  REQUIRE(table.set_written(SnapshotId(112)).ok());
+  REQUIRE(table.set_received(SnapshotId(113), {{Uuid::from_random(8, 9), 7}, std::string(104, 'p')})
+              .ok());
+  REQUIRE(table.seal(SnapshotId(114), 900).ok());
   REQUIRE(table.encode(*cache, superblock).ok());
   CHECK(snapshots_again() == table);
   checkpoint();
   cache = std::make_unique<BlockCache>(device, superblock.uuid, 1 << 20);
   CHECK(snapshots_again() == table);
+}
+
+TEST_CASE("what a snapshot was received as goes when it is written to") {
+  SnapshotTable table;
+  REQUIRE(table.add(snapshot(5, 0, "a")).ok());
+  const Snapshot& entry = *table.find(SnapshotId(5));
+  CHECK(entry.transid == 5);
+  CHECK(table.set_received(SnapshotId(5), {{Uuid::from_random(1, 1), 2}, "a\nb"}).code() ==
+        Code::invalid);
+  REQUIRE(table.set_received(SnapshotId(5), {{Uuid::from_random(1, 1), 2}, "f"}).ok());
+  REQUIRE(entry.received);
+  REQUIRE(table.set_written(SnapshotId(5)).ok());
+  CHECK(entry.written);
+  CHECK(!entry.received);
+  CHECK(table.seal(SnapshotId(5), 5).code() == Code::invalid);
+  REQUIRE(table.seal(SnapshotId(5), 9).ok());
+  CHECK(!entry.written);
+  CHECK(entry.transid == 9);
+  REQUIRE(table.start_deletion(SnapshotId(5)).ok());
+  CHECK(table.set_written(SnapshotId(5)).code() == Code::stale);
+  CHECK(table.seal(SnapshotId(5), 10).code() == Code::stale);
 }
 
 TEST_CASE_METHOD(Fixture, "a table that did not change makes no block dirty") {
@@ -139,7 +164,16 @@ TEST_CASE_METHOD(Fixture, "a snapshot table with an impossible entry is corrupt"
       {"no name", [](SnapshotDisk& d) { d.name_length.set(0); }},
       {"a name with a slash", [](SnapshotDisk& d) { d.name[0] = '/'; }},
       {"a name too long", [](SnapshotDisk& d) { d.name_length.set(65); }},
-      {"unknown flags", [](SnapshotDisk& d) { d.flags.set(2); }},
+      {"unknown flags", [](SnapshotDisk& d) { d.flags.set(8); }},
+      {"a transid below the id", [](SnapshotDisk& d) { d.transid.set(1); }},
+      {"a transid of the future", [](SnapshotDisk& d) { d.transid.set(100000); }},
+      {"received without a path", [](SnapshotDisk& d) { d.flags.set(kSnapshotReceived); }},
+      {"received and written",
+       [](SnapshotDisk& d) {
+         d.flags.set(kSnapshotReceived | kSnapshotWritten);
+         d.path_length.set(1);
+         d.path[0] = 'p';
+       }},
       {"deleted beyond the origin", [](SnapshotDisk& d) { d.deleted_up_to.set(1ULL << 60); }},
   };
   for (const auto& [name, change] : changes) {

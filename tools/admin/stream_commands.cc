@@ -8,7 +8,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <utility>
@@ -19,6 +18,7 @@
 #include "tools/common/size.h"
 #include "tools/stream/receiver.h"
 #include "tools/stream/sender.h"
+#include "tools/stream/stream_format.h"
 
 namespace csnap {
 namespace {
@@ -175,15 +175,6 @@ void tell_received(const AdminCommandLine& line, const ReceiveOutcome& outcome) 
               << " commands that do not matter to a volume\n";
 }
 
-Result<ReceiveState> open_state(Admin& admin, const StreamLine& line) {
-  CSNAP_ASSIGN(const auto list, admin.list());
-  if (!line.state.empty()) return ReceiveState::open(line.state, list.store);
-  const std::string path = ReceiveState::default_path(list.store);
-  std::error_code ignored;  // opening says what is wrong
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-  return ReceiveState::open(path, list.store);
-}
-
 }  // namespace
 
 Status send_snapshot(Admin& admin, const AdminCommandLine& line) {
@@ -212,10 +203,13 @@ Status send_snapshot(Admin& admin, const AdminCommandLine& line) {
 
 Status receive_snapshots(Admin& admin, const AdminCommandLine& line) {
   const StreamLine& options = line.stream;
-  CSNAP_ASSIGN(auto state, open_state(admin, options));
+  if (options.show_token) {
+    CSNAP_ASSIGN(const auto status, admin.status());
+    return tell_token(line, token_of(status.replication.receiving));
+  }
   CSNAP_ASSIGN(auto target,
-               OriginTarget::open(admin, {line.addresses, line.force, options.file}, state));
-  if (options.show_token) return tell_token(line, target->token());
+               OriginTarget::open(admin, {line.addresses, line.force,
+                                          options.file.empty() ? kVolumeFile : options.file}));
   if (options.abort) return abort_receive(line, *target);
   CSNAP_TRY(check_resume(options, target->token()));
   CSNAP_ASSIGN(const auto file, StreamFile::input(options.input));

@@ -76,8 +76,6 @@ void add_stream_options(po::options_description& options) {
   add("dry-run", "send: say what would be read, and send nothing");
   add("resume", text("TOKEN"), "send: go on where the receiver says it was cut off");
   add("input", text("FILE"), "receive: read there, not from standard input");
-  add("state", text("FILE"),
-      "receive: where it is kept what was received. Default: /var/lib/csnap/receive-STORE.json");
   add("resume-from-token", text("TOKEN"), "receive: the stream goes on there");
   add("resume-token", "receive: print the token to go on with, and receive nothing");
   add("abort", "receive: give up what was cut off, and bring the origin back");
@@ -92,7 +90,6 @@ Status take_stream_options(const po::variables_map& values, const std::string& c
   line.from = text_of(values, "from");
   line.output = text_of(values, "output");
   line.input = text_of(values, "input");
-  line.state = text_of(values, "state");
   line.dry_run = values.count("dry-run") != 0;
   line.show_token = values.count("resume-token") != 0;
   line.abort = values.count("abort") != 0;

@@ -15,10 +15,9 @@ namespace csnap {
 
 struct StreamLine {
   std::string from;                   // send
-  std::string file = "volume.img";    // what the volume is called in a stream
+  std::string file;                   // what the volume is called in a stream; empty: the default
   std::string output;                 // send; empty: standard output
   std::string input;                  // receive; empty: standard input
-  std::string state;                  // receive; empty: the default
   std::optional<ResumeToken> resume;  // send: go on there; receive: the stream does
   std::uint64_t limit = 0;            // send: bytes a second
   bool compress = false;              // send

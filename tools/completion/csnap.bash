@@ -118,7 +118,7 @@ _csnap_admin() {
     _csnap_paths
   elif [[ $prev == --block-size ]]; then
     _csnap_words "512 1024 4096"
-  elif [[ $prev == --output || $prev == --input || $prev == --state ]]; then
+  elif [[ $prev == --output || $prev == --input ]]; then
     _csnap_paths
   elif [[ $prev == --from ]]; then
     _csnap_snapshots
@@ -139,7 +139,7 @@ _csnap_admin() {
       _csnap_words "--from --file --output --compress --limit --dry-run --resume --progress --server
         --json --help"
     elif [[ $command == receive ]]; then
-      _csnap_words "--input --state --file --resume-from-token --resume-token --abort --force
+      _csnap_words "--input --file --resume-from-token --resume-token --abort --force
         --progress --server --json --help"
     else
       _csnap_words "--server --json --version --help"

@@ -2,14 +2,16 @@
 #include "tools/stream/origin_target.h"
 
 #include <algorithm>
-#include <cassert>
+#include <thread>
 #include <utility>
 
 #include "client/names.h"
 #include "store/aligned_buffer.h"
+#include "store/replication_codec.h"
 #include "store/tables.h"
 #include "store/zeros.h"
 #include "tools/stream/differences.h"
+#include "tools/stream/stream_format.h"
 
 namespace csnap {
 namespace {
@@ -24,21 +26,43 @@ std::uint64_t count_chunks(const std::vector<ChunkRun>& runs) {
   return count;
 }
 
+// Is it only clients that are gone that hold the origin? Their leases end.
+Result<bool> held_by_the_dead(Admin& admin) {
+  CSNAP_ASSIGN(const auto clients, admin.clients());
+  return std::ranges::none_of(
+      clients, [](const auto& client) { return client.volume == 0 && client.connected; });
+}
+
+Result<std::unique_ptr<Volume>> open_origin(Admin& admin, const OpenOptions& options) {
+  for (;;) {
+    auto opened = Volume::open(options);
+    if (opened.status().code() != Code::busy) return opened;
+    CSNAP_ASSIGN(const bool wait, held_by_the_dead(admin));
+    if (!wait) return opened;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
 }  // namespace
+
+std::optional<ResumeToken> token_of(const std::optional<UnfinishedReceive>& receiving) {
+  if (!receiving || !receiving->resumable || receiving->path.empty()) return std::nullopt;
+  return ResumeToken{receiving->identity, receiving->parent, receiving->offset};
+}
 
 OriginTarget::~OriginTarget() = default;
 
 Result<std::unique_ptr<OriginTarget>> OriginTarget::open(Admin& admin,
-                                                         const ReceiveOptions& options,
-                                                         ReceiveState& state) {
-  std::unique_ptr<OriginTarget> target(new OriginTarget(admin, options, state));
-  target->client_name_ = own_client_name() + ", receiving";
+                                                         const ReceiveOptions& options) {
+  std::unique_ptr<OriginTarget> target(new OriginTarget(admin, options));
   OpenOptions volume;
   volume.addresses = options.addresses;
-  volume.client_name = target->client_name_;
-  CSNAP_ASSIGN(target->origin_, Volume::open(volume));
+  volume.receiving = true;
+  volume.client_name = own_client_name() + ", receiving";
+  CSNAP_ASSIGN(target->origin_, open_origin(admin, volume));
   CSNAP_ASSIGN(target->list_, admin.list());
-  CSNAP_TRY(state.reconcile(target->list_));
+  CSNAP_ASSIGN(const auto status, admin.status());
+  target->receiving_ = status.replication.receiving;
   return target;
 }
 
@@ -50,35 +74,30 @@ Status OriginTarget::check_name(const std::string& name) const {
   return {};
 }
 
-// Of those who could write to the origin, whatever the state file says.
-Status OriginTarget::check_alone() {
-  CSNAP_ASSIGN(const auto clients, admin_.clients());
-  for (const auto& client : clients)
-    if (client.volume == 0 && client.connected && client.client_name != client_name_)
-      return Status(Code::busy, "the origin is open elsewhere (" + client.client_name +
-                                    "); who receives must be the only one who writes to it");
-  return {};
+Result<const Admin::SnapshotEntry*> OriginTarget::find(const StreamIdentity& identity) const {
+  for (const auto& entry : list_.snapshots) {
+    if (entry.deleting) continue;
+    if (entry.received == identity) return &entry;
+    // One that was made here and sent away comes back as the parent of what happened there.
+    if (StreamIdentity{entry.uuid, entry.transid} != identity) continue;
+    if (!entry.written) return &entry;
+    return Status(Code::not_found, "'" + entry.name + "' here was " + identity.to_string() +
+                                       ", but was written to since");
+  }
+  return Status(Code::not_found, "no snapshot here is " + identity.to_string());
 }
 
-Result<ReceivedSnapshot> OriginTarget::find_parent(const StreamIdentity& identity) const {
-  for (const auto& r : state_.received)
-    if (r.identity == identity) return r;
-  // One that was made here and sent away comes back as the parent of what happened there.
-  for (const auto& entry : list_.snapshots)
-    if (!entry.deleting && entry.uuid == identity.uuid && entry.id == identity.ctransid)
-      return ReceivedSnapshot{entry.id, entry.uuid, identity, options_.file};
-  return Status(Code::not_found,
-                "the stream is a change to " + identity.to_string() +
-                    ", and no snapshot here was received as that; send one that is here with "
-                    "--from, or all of it without");
+Status OriginTarget::named(const std::string& path) {
+  if (const Status fits = check_stream_path(path); !fits.ok())
+    return Status(Code::unsupported, fits.message());
+  receiving_->path = path;
+  return {};
 }
 
 Result<std::string> OriginTarget::begin(const StreamBegin& begin) {
   CSNAP_ASSIGN(list_, admin_.list());
   CSNAP_TRY(check_name(begin.name));
-  CSNAP_TRY(check_alone());
   writer_ = std::make_unique<WriteBehind>(*origin_);
-  ours_.clear();
   in_order_ = true;
   saved_ = Clock::now();
   if (begin.from) return go_on(begin);
@@ -86,7 +105,7 @@ Result<std::string> OriginTarget::begin(const StreamBegin& begin) {
 }
 
 Result<std::string> OriginTarget::go_on(const StreamBegin& begin) {
-  const auto& u = state_.unfinished;
+  const auto& u = receiving_;
   if (!u || !u->resumable || u->identity != begin.identity)
     return Status(Code::not_found, "the stream goes on with " + begin.identity.to_string() +
                                        ", of which nothing was received here");
@@ -94,43 +113,48 @@ Result<std::string> OriginTarget::go_on(const StreamBegin& begin) {
     return Status(Code::out_of_range, "the stream goes on at " + std::to_string(*begin.from) +
                                           ", but here it was cut off at " +
                                           std::to_string(u->offset));
-  state_.unfinished->name = begin.name;
+  receiving_->name = begin.name;
   return u->path;
 }
 
 Result<std::string> OriginTarget::begin_incremental(const StreamBegin& begin) {
-  CSNAP_ASSIGN(const auto parent, find_parent(*begin.parent));
+  const auto found = find(*begin.parent);
+  if (!found.ok())
+    return Status(found.status().code(),
+                  found.status().message() +
+                      ", and the stream is a change to that; send one that is here with --from, or "
+                      "all of it without");
+  const Admin::SnapshotEntry& parent = **found;
   CSNAP_ASSIGN(const auto changed, changed_since(parent.id));
-  const bool by_us = state_.unfinished && state_.unfinished->parent_id == parent.id;
+  const bool by_us = receiving_ && receiving_->parent_id.value == parent.id;
   if (!changed.empty() && !by_us && !options_.force)
     return Status(Code::busy, "the origin is not as the stream's parent is: " +
                                   std::to_string(count_chunks(changed)) +
                                   " chunks were written to since; --force gives them up");
-  state_.unfinished = UnfinishedReceive{
-      begin.name, begin.identity, begin.parent, parent.id, parent.path, 0, false, std::nullopt};
-  CSNAP_TRY(state_.save());
-  ours_.assign((size() + origin_->chunk_size() - 1) / origin_->chunk_size(), false);
+  const std::string& path = !parent.received_path.empty() ? parent.received_path : options_.file;
+  receiving_ = UnfinishedReceive{
+      begin.name, begin.identity, begin.parent, SnapshotId(parent.id), path, 0, false};
+  CSNAP_TRY(save());
   CSNAP_TRY(copy_back(parent.id, changed));
-  state_.unfinished->resumable = true;
-  CSNAP_TRY(state_.save());
-  return parent.path;
+  receiving_->resumable = true;
+  CSNAP_TRY(save());
+  return path;
 }
 
 Result<std::string> OriginTarget::begin_full(const StreamBegin& begin) {
   const bool any =
       std::ranges::any_of(list_.snapshots, [](const auto& entry) { return !entry.deleting; });
-  const bool by_us = state_.unfinished && state_.unfinished->parent_id == 0;
+  const bool by_us = receiving_ && receiving_->parent_id == kOrigin;
   if (any && !options_.force)
     return Status(Code::exists,
                   "there are snapshots here already, and the stream is a whole volume; send what "
                   "changed with --from, or overwrite the origin with --force");
   if (!options_.force && !by_us) CSNAP_TRY(clear(true));
-  state_.unfinished =
-      UnfinishedReceive{begin.name, begin.identity, std::nullopt, 0, "", 0, false, std::nullopt};
-  CSNAP_TRY(state_.save());
+  receiving_ = UnfinishedReceive{begin.name, begin.identity, std::nullopt, kOrigin, "", 0, false};
+  CSNAP_TRY(save());
   if (options_.force || by_us) CSNAP_TRY(clear(false));
-  state_.unfinished->resumable = true;
-  CSNAP_TRY(state_.save());
+  receiving_->resumable = true;
+  CSNAP_TRY(save());
   return std::string();
 }
 
@@ -160,7 +184,6 @@ Status OriginTarget::copy_back(std::uint64_t id, const std::vector<ChunkRun>& ru
 
 Status OriginTarget::copy(Volume& from, std::uint64_t from_offset, WriteBehind& writer,
                           std::uint64_t offset, std::uint64_t length) {
-  mark(offset, length);
   AlignedBuffer buffer(std::min<std::uint64_t>(kCopyBytes, length));
   while (length > 0) {
     const auto part = buffer.span().first(std::min<std::uint64_t>(buffer.size(), length));
@@ -195,37 +218,29 @@ Status OriginTarget::clear(bool refuse) {
   return writer.drain();
 }
 
-void OriginTarget::mark(std::uint64_t offset, std::uint64_t length) {
-  if (ours_.empty() || length == 0) return;
-  const std::uint64_t first = offset / origin_->chunk_size();
-  const std::uint64_t last = (offset + length - 1) / origin_->chunk_size();
-  for (std::uint64_t c = first; c <= last; ++c) ours_[c] = true;
-}
-
 Status OriginTarget::write(std::uint64_t offset, std::span<const std::byte> data) {
-  mark(offset, data.size());
   CSNAP_TRY(writer_->write(offset, data));
   return Clock::now() - saved_ < kSaveEvery ? Status() : save_position();
 }
 
 Status OriginTarget::zero(std::uint64_t offset, std::uint64_t length) {
   in_order_ = false;
-  mark(offset, length);
   CSNAP_TRY(writer_->drain());
   return origin_->zero(offset, length);
 }
 
 Result<Volume*> OriginTarget::received_volume(const StreamIdentity& identity,
                                               const std::string& path) {
-  const auto found = std::ranges::find(state_.received, identity, &ReceivedSnapshot::identity);
-  if (found == state_.received.end() || found->path != path)
+  const auto found = find(identity);
+  if (!found.ok() || (!(*found)->received_path.empty() && (*found)->received_path != path))
     return Status(Code::not_found, "the stream clones from " + path + " of " +
                                        identity.to_string() + ", which is not here");
-  auto& volume = sources_[found->id];
+  const std::uint64_t id = (*found)->id;
+  auto& volume = sources_[id];
   if (!volume) {
     OpenOptions options;
     options.addresses = options_.addresses;
-    options.volume_id = found->id;
+    options.volume_id = id;
     options.read_only = true;
     CSNAP_ASSIGN(volume, Volume::open(options));
   }
@@ -244,83 +259,55 @@ Status OriginTarget::clone(const std::optional<StreamIdentity>& from, const std:
 }
 
 Status OriginTarget::save_position() {
-  auto& u = *state_.unfinished;
+  auto& u = *receiving_;
   const std::uint64_t below = writer_->written_below();
   CSNAP_TRY(writer_->failure());
   CSNAP_TRY(origin_->flush());
   u.offset = std::max(u.offset, below);
   u.resumable = u.resumable && in_order_ && writer_->ascending();
   saved_ = Clock::now();
-  return state_.save();
+  return save();
 }
 
 Status OriginTarget::keep() {
-  if (!state_.unfinished) return {};
+  if (!receiving_) return {};
   CSNAP_TRY(writer_->drain());
   return save_position();
 }
 
 Status OriginTarget::roll_back() {
-  if (!state_.unfinished) return {};
-  state_.unfinished->resumable = false;
-  state_.unfinished->offset = 0;
-  CSNAP_TRY(state_.save());
+  if (!receiving_) return {};
+  receiving_->resumable = false;
+  receiving_->offset = 0;
+  CSNAP_TRY(save());
   // What is still under way, or failed, is of no interest.
   if (writer_) static_cast<void>(writer_->drain());
   writer_.reset();
-  const std::uint64_t parent = state_.unfinished->parent_id;
+  const std::uint64_t parent = receiving_->parent_id.value;
   if (parent == 0) {
     CSNAP_TRY(clear(false));
   } else {
     CSNAP_ASSIGN(const auto changed, changed_since(parent));
     CSNAP_TRY(copy_back(parent, changed));
   }
-  return origin_->flush();
-}
-
-std::optional<ResumeToken> OriginTarget::token() const {
-  const auto& u = state_.unfinished;
-  if (!u || !u->resumable || u->path.empty()) return std::nullopt;
-  return ResumeToken{u->identity, u->parent, u->offset};
-}
-
-// Every chunk that is not as the parent has it must be one that the stream wrote. If not, nothing
-// is brought back either, without being told to: it may be of worth to somebody.
-Status OriginTarget::check_nobody_else_wrote() {
-  CSNAP_TRY(check_alone());
-  if (ours_.empty()) return {};
-  CSNAP_ASSIGN(const auto changed, changed_since(state_.unfinished->parent_id));
-  for (const ChunkRun& run : changed)
-    for (Chunk c = run.start; c < run.end(); ++c)
-      if (c.value >= ours_.size() || !ours_[c.value]) {
-        state_.unfinished.reset();
-        CSNAP_TRY(state_.save());
-        return Status(Code::busy, "somebody else wrote to the origin meanwhile, to chunk " +
-                                      std::to_string(c.value) + "; no snapshot was made");
-      }
-  return {};
+  CSNAP_TRY(origin_->flush());
+  receiving_.reset();
+  return save();
 }
 
 Status OriginTarget::finish() {
   CSNAP_TRY(writer_->drain());
   CSNAP_TRY(origin_->flush());
-  CSNAP_TRY(check_nobody_else_wrote());
+  CSNAP_TRY(save());
+  const StreamIdentity identity = receiving_->identity;
+  const auto made = admin_.create(receiving_->name, true);
   CSNAP_ASSIGN(list_, admin_.list());
-  auto& u = *state_.unfinished;
-  std::uint64_t next = 1;
-  for (const auto& entry : list_.snapshots) next = std::max(next, entry.id + 1);
-  u.making = next;
-  CSNAP_TRY(state_.save());
-  const auto made = admin_.create(u.name);
-  if (made.ok()) {
-    state_.received.push_back({made->id, made->uuid, u.identity, u.path});
-    state_.unfinished.reset();
-    return state_.save();
-  }
-  // It may have been made all the same.
-  CSNAP_ASSIGN(list_, admin_.list());
-  CSNAP_TRY(state_.reconcile(list_));
-  return state_.unfinished ? made.status() : Status();
+  // It may have been made although the answer was lost.
+  const bool there = std::ranges::any_of(
+      list_.snapshots, [&](const auto& e) { return !e.deleting && e.received == identity; });
+  if (!there) return made.status();
+  receiving_.reset();
+  return {};
 }
 
 }  // namespace csnap

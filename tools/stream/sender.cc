@@ -7,6 +7,7 @@
 
 #include "tools/stream/differences.h"
 #include "tools/stream/read_ahead.h"
+#include "tools/stream/stream_format.h"
 #include "tools/stream/stream_writer.h"
 
 namespace csnap {
@@ -14,17 +15,12 @@ namespace {
 
 constexpr std::uint64_t kFileMode = 0600;
 
+// What was received goes on as what it was sent as: so it can go back, too.
 StreamIdentity identity_of(const Admin::SnapshotEntry& entry) {
-  return {entry.uuid, entry.id};
+  return entry.received.value_or(StreamIdentity{entry.uuid, entry.transid});
 }
 
 }  // namespace
-
-Result<Admin::SnapshotEntry> Sender::find(const std::string& name) const {
-  for (const auto& entry : list_.snapshots)
-    if (entry.name == name && !entry.deleting) return entry;
-  return Status(Code::not_found, "there is no snapshot '" + name + "'");
-}
 
 Result<std::unique_ptr<Volume>> Sender::open_volume(const Admin::SnapshotEntry& entry) const {
   OpenOptions options;
@@ -44,33 +40,36 @@ Result<std::unique_ptr<Sender>> Sender::prepare(Admin& admin, const SendOptions&
 
 Status Sender::open() {
   CSNAP_ASSIGN(list_, admin_.list());
-  CSNAP_ASSIGN(const auto snapshot, find(options_.name));
-  plan_.identity = identity_of(snapshot);
-  plan_.created_ns = snapshot.created_ns;
+  CSNAP_ASSIGN(snapshot_, admin_.seal(options_.name));
+  plan_.identity = identity_of(snapshot_);
+  plan_.created_ns = snapshot_.created_ns;
   plan_.volume_size = list_.volume_size;
   // It takes a commit at the server; what differs is found out meanwhile.
-  auto opening = std::async(std::launch::async, [&] { return open_volume(snapshot); });
-  CSNAP_TRY(plan_runs(snapshot));
+  auto opening = std::async(std::launch::async, [&] { return open_volume(snapshot_); });
+  CSNAP_TRY(plan_runs());
   CSNAP_ASSIGN(volume_, opening.get());
+  if (file_.empty()) file_ = snapshot_.received_path;
+  if (file_.empty()) file_ = kVolumeFile;
   return {};
 }
 
-Status Sender::plan_runs(const Admin::SnapshotEntry& snapshot) {
+Status Sender::plan_runs() {
   const std::uint64_t chunk_size = list_.chunk_size;
   const std::uint64_t chunks = (plan_.volume_size + chunk_size - 1) / chunk_size;
   if (options_.parent.empty()) {
     CSNAP_TRY(check_token());
     if (chunks > 0) plan_.runs = {{Chunk(0), chunks}};
   } else {
-    CSNAP_ASSIGN(const auto parent, find(options_.parent));
-    if (parent.id == snapshot.id)
+    CSNAP_ASSIGN(const auto parent, admin_.seal(options_.parent));
+    if (parent.id == snapshot_.id)
       return Status(Code::invalid, "a snapshot cannot be sent as a change to itself");
     plan_.parent = identity_of(parent);
+    if (file_.empty()) file_ = parent.received_path;
     CSNAP_TRY(check_token());
     CSNAP_ASSIGN(plan_.runs,
-                 find_differences(admin_, mask_of_bit(parent.bit), mask_of_bit(snapshot.bit)));
+                 find_differences(admin_, mask_of_bit(parent.bit), mask_of_bit(snapshot_.bit)));
     // Both were there all the time, so the bits meant them; from here on the parent is not needed.
-    CSNAP_TRY(still_there({parent.id, snapshot.id}));
+    CSNAP_TRY(still_as_it_was({parent, snapshot_}));
   }
   if (options_.resume) cut_front(options_.resume->offset);
   for (const ChunkRun& run : plan_.runs) {
@@ -108,12 +107,14 @@ void Sender::cut_front(std::uint64_t offset) {
   run = {first, run.end() - first};
 }
 
-Status Sender::still_there(const std::vector<std::uint64_t>& ids) {
+Status Sender::still_as_it_was(const std::vector<Admin::SnapshotEntry>& entries) {
   CSNAP_ASSIGN(const auto now, admin_.list());
-  for (const std::uint64_t id : ids) {
-    const auto live = [&](const auto& entry) { return entry.id == id && !entry.deleting; };
-    if (std::ranges::none_of(now.snapshots, live))
-      return Status(Code::stale, "a snapshot was deleted while it was being sent");
+  for (const auto& entry : entries) {
+    const auto found = std::ranges::find(now.snapshots, entry.id, &Admin::SnapshotEntry::id);
+    if (found == now.snapshots.end() || found->deleting)
+      return Status(Code::stale, "'" + entry.name + "' was deleted while it was being sent");
+    if (found->written || found->transid != entry.transid)
+      return Status(Code::stale, "'" + entry.name + "' was written to while it was being sent");
   }
   return {};
 }
@@ -128,26 +129,26 @@ Status Sender::send(ByteOutput& output, const ProgressFunction& progress) {
     writer.snapshot(options_.name, plan_.identity, *plan_.parent);
   } else {
     writer.subvolume(options_.name, plan_.identity);
-    writer.make_file(options_.file);
+    writer.make_file(file_);
   }
   CSNAP_TRY(output.write(bytes));
   CSNAP_TRY(send_data(output, progress));
   bytes.clear();
   if (!plan_.parent) {
-    writer.truncate(options_.file, plan_.volume_size);
-    writer.chmod(options_.file, kFileMode);
+    writer.truncate(file_, plan_.volume_size);
+    writer.chmod(file_, kFileMode);
   }
-  writer.utimes(options_.file, plan_.created_ns);
+  writer.utimes(file_, plan_.created_ns);
   // END makes a snapshot of it: nothing may be doubtful then.
   CSNAP_TRY(volume_->health());
-  CSNAP_TRY(still_there({volume_->id()}));
+  CSNAP_TRY(still_as_it_was({snapshot_}));
   writer.end();
   CSNAP_TRY(output.write(bytes));
   return output.finish();
 }
 
 Status Sender::send_data(ByteOutput& output, const ProgressFunction& progress) {
-  ReadAhead ahead(*volume_, plan_.runs, options_.file, !plan_.parent);
+  ReadAhead ahead(*volume_, plan_.runs, file_, !plan_.parent);
   for (;;) {
     CSNAP_ASSIGN(const ReadAhead::Window* window, ahead.next());
     if (window == nullptr) return {};

@@ -4,7 +4,7 @@
 // order in which they lie on the disks, and the stream has them by ascending offset.
 //
 // The snapshot is held open meanwhile, and before the stream ends it is made sure that it is there
-// still: a snapshot that was deleted makes no whole stream.
+// still and was not written to: else it makes no whole stream.
 // Threading: one thread calls; it has threads of its own.
 #pragma once
 
@@ -25,8 +25,9 @@ namespace csnap {
 struct SendOptions {
   std::vector<std::string> addresses;
   std::string name;
-  std::string parent;               // empty: send all
-  std::string file = "volume.img";  // what the volume is called in the stream
+  std::string parent;  // empty: send all
+  // What the volume is called in the stream; empty: as it was when it came here, or kVolumeFile.
+  std::string file;
   std::optional<ResumeToken> resume;
 };
 
@@ -45,7 +46,8 @@ class Sender {
  public:
   using ProgressFunction = std::function<void(std::uint64_t bytes_read)>;
 
-  // not_found: no such snapshot; stale, invalid: the token is not of these snapshots.
+  // not_found: no such snapshot; busy: it was written to and is open for writing; stale, invalid:
+  // the token is not of these snapshots.
   static Result<std::unique_ptr<Sender>> prepare(Admin& admin, const SendOptions& options);
 
   const SendPlan& plan() const { return plan_; }
@@ -54,20 +56,22 @@ class Sender {
   Status send(ByteOutput& output, const ProgressFunction& progress);
 
  private:
-  Sender(Admin& admin, SendOptions options) : admin_(admin), options_(std::move(options)) {}
+  Sender(Admin& admin, SendOptions options)
+      : admin_(admin), options_(std::move(options)), file_(options_.file) {}
   Status open();
-  Status plan_runs(const Admin::SnapshotEntry& snapshot);
+  Status plan_runs();
   Status check_token() const;
   void cut_front(std::uint64_t offset);
-  Result<Admin::SnapshotEntry> find(const std::string& name) const;
   Result<std::unique_ptr<Volume>> open_volume(const Admin::SnapshotEntry& entry) const;
   Status send_data(ByteOutput& output, const ProgressFunction& progress);
   // stale if not all of them are.
-  Status still_there(const std::vector<std::uint64_t>& ids);
+  Status still_as_it_was(const std::vector<Admin::SnapshotEntry>& entries);
 
   Admin& admin_;
   const SendOptions options_;
+  std::string file_;
   Admin::SnapshotList list_;
+  Admin::SnapshotEntry snapshot_;
   std::unique_ptr<Volume> volume_;
   SendPlan plan_;
   std::uint64_t data_bytes_ = 0;

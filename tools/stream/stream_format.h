@@ -96,4 +96,7 @@ inline constexpr std::size_t kWriteBytes = 48u << 10;
 inline constexpr std::size_t kMaxStreamPath = 4095;
 inline constexpr std::size_t kMaxStreamName = 255;
 
+// What a volume is called in a stream of ours.
+inline constexpr char kVolumeFile[] = "volume.img";
+
 }  // namespace csnap
