@@ -15,7 +15,13 @@ Result<std::shared_ptr<Volume>> SharedVolumes::open(std::uint64_t id, bool read_
   options.read_only = read_only;
   options.origin_path = settings_.origin_path;
   options.store_path = settings_.store_path;
-  CSNAP_ASSIGN(std::shared_ptr<Volume> volume, Volume::open(options));
+  auto opened = Volume::open(options);
+  // What cannot be written, as the origin of a replica, can be read.
+  if (opened.status().code() == Code::denied && !read_only) {
+    options.read_only = true;
+    if (auto readable = Volume::open(options); readable.ok()) opened = std::move(readable);
+  }
+  CSNAP_ASSIGN(std::shared_ptr<Volume> volume, std::move(opened));
   volumes_[key] = volume;
   return volume;
 }

@@ -27,8 +27,8 @@ class SharedVolumes {
 
   explicit SharedVolumes(Settings settings) : settings_(std::move(settings)) {}
 
-  // What others have open, while it is of use, or a new one. id 0: the origin. Errors: those of
-  // Volume::open().
+  // What others have open, while it is of use, or a new one. id 0: the origin. One that may not be
+  // written is opened to be read: see Volume::read_only(). Errors: those of Volume::open().
   Result<std::shared_ptr<Volume>> open(std::uint64_t id, bool read_only);
 
  private:

@@ -23,6 +23,7 @@ void receiving_to_proto(const UnfinishedReceive& receiving, wire::Receiving& out
   out.set_path(receiving.path);
   out.set_offset(receiving.offset);
   out.set_resumable(receiving.resumable);
+  out.set_undone(receiving.undone);
 }
 
 Result<UnfinishedReceive> receiving_from_proto(const wire::Receiving& in) {
@@ -36,6 +37,7 @@ Result<UnfinishedReceive> receiving_from_proto(const wire::Receiving& in) {
   out.path = in.path();
   out.offset = in.offset();
   out.resumable = in.resumable();
+  out.undone = in.undone();
   return out;
 }
 

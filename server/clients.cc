@@ -53,7 +53,15 @@ void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Access access,
   waiting.push_back(std::move(done));
   if (waiting.size() > 1) return;
   ++changes;
-  commit(ClientOpened{id, volume}, [this, fresh](Status status) {
+  auto build = [this, id, volume, access](std::vector<Record>& records) -> Status {
+    records.push_back(ClientOpened{id, volume});
+    const Replication& replication = state->superblock().replication;
+    // What was brought back to a snapshot will not be as that any more.
+    if (volume == kOrigin && access == Access::write && replication.receiving)
+      records.push_back(ReplicationChanged{{replication.role, std::nullopt, replication.replicas}});
+    return {};
+  };
+  auto opened = [this, fresh](Status status) {
     --changes;
     if (status.ok()) {
       // Somebody else may have been let in meanwhile.
@@ -65,9 +73,10 @@ void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Access access,
       clients.emplace(fresh.key, fresh);
     }
     const auto told = std::move(opening.extract(fresh.id).mapped());
-    for (const auto& opened : told)
-      opened(status.ok() ? Result<ClientKey>(fresh.key) : Result<ClientKey>(status));
-  });
+    for (const auto& each : told)
+      each(status.ok() ? Result<ClientKey>(fresh.key) : Result<ClientKey>(status));
+  };
+  committer->add({std::move(build), std::move(opened)});
 }
 
 // A session of before the restart comes back also to a snapshot that was deleted meanwhile: it has

@@ -114,6 +114,7 @@ Status parse_receiving(const json::value& value, UnfinishedReceive& out) {
   CSNAP_TRY(members.text("path", out.path));
   CSNAP_TRY(members.number("offset", out.offset));
   CSNAP_TRY(members.truth("resumable", out.resumable));
+  CSNAP_TRY(members.truth("undone", out.undone));
   return members.done();
 }
 

@@ -74,6 +74,7 @@ std::string text_of(const UnfinishedReceive& receiving) {
   line.text("path", receiving.path);
   line.number("offset", receiving.offset);
   line.raw("resumable", text_of(receiving.resumable));
+  line.raw("undone", text_of(receiving.undone));
   return line.object();
 }
 

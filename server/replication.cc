@@ -28,7 +28,7 @@ Status Engine::Impl::admit(SnapshotId volume, Access access, bool resumed) const
       return Status(Code::denied,
                     "the origin is a replica of another server's and can only be read here; "
                     "csnap-admin promote makes it a volume of its own");
-    if (replication.receiving)
+    if (replication.receiving && !replication.receiving->undone)
       return Status(Code::denied, "the origin lies between two snapshots, for the receive of '" +
                                       replication.receiving->name +
                                       "' was not finished; go on with it, or give it up with "
@@ -125,7 +125,7 @@ void Engine::set_role(ReplicationRole role, Done done) {
         if (role != ReplicationRole::primary) return {};
         if (e.accessed(kOrigin, Access::receive))
           return Status(Code::busy, "a stream is being received into the origin");
-        if (next.receiving)
+        if (next.receiving && !next.receiving->undone)
           return Status(Code::invalid,
                         "the origin lies between two snapshots, for a receive was not finished");
         return {};

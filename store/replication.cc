@@ -22,6 +22,7 @@ Status check_receiving(const UnfinishedReceive& r) {
   if (!r.path.empty()) CSNAP_TRY(check_stream_path(r.path));
   if (r.parent.has_value() != (r.parent_id != kOrigin))
     return wrong("an unfinished receive with half a parent");
+  if (r.undone && r.resumable) return wrong("a receive that is undone and can be gone on with");
   return {};
 }
 
@@ -48,6 +49,7 @@ Result<UnfinishedReceive> decode_receiving(const ReplicationDisk& disk) {
   r.path = take_text(disk.path, disk.path_length);
   r.offset = disk.offset.get();
   r.resumable = (disk.flags.get() & kReceivingResumable) != 0;
+  r.undone = (disk.flags.get() & kReceivingUndone) != 0;
   return r;
 }
 
@@ -56,8 +58,7 @@ Result<Replication> decode(const ReplicationDisk& disk) {
   const auto role = static_cast<ReplicationRole>(disk.role.get());
   if (role > ReplicationRole::replica) return wrong("a role that there is not");
   out.role = role;
-  if (disk.flags.get() > (kReceiving | kReceivingResumable | kReceivingChange))
-    return wrong("unknown flags");
+  if (disk.flags.get() > kReceivingFlags) return wrong("unknown flags");
   if (disk.flags.get() & kReceiving) {
     CSNAP_ASSIGN(out.receiving, decode_receiving(disk));
   }
@@ -127,6 +128,7 @@ void encode_replication(const Replication& replication, std::span<std::byte> out
   disk.role.set(static_cast<std::uint8_t>(replication.role));
   if (const auto& r = replication.receiving) {
     disk.flags.set(static_cast<std::uint8_t>(kReceiving | (r->resumable ? kReceivingResumable : 0) |
+                                             (r->undone ? kReceivingUndone : 0) |
                                              (r->parent ? kReceivingChange : 0)));
     put_text(r->name, disk.name, disk.name_length);
     put_text(r->path, disk.path, disk.path_length);

@@ -20,7 +20,7 @@ enum class ReplicationRole : std::uint8_t {
   replica,  // received into; clients may read only
 };
 
-// The origin lies between two snapshots: nobody else may write to it.
+// The origin lies between two snapshots: nobody else may write to it, unless it is undone.
 struct UnfinishedReceive {
   std::string name;
   StreamIdentity identity;
@@ -29,6 +29,9 @@ struct UnfinishedReceive {
   std::string path;                      // of the file, in the stream; empty: not known yet
   std::uint64_t offset = 0;              // bytes; all below it is there, durably
   bool resumable = false;
+  // It was given up, and the origin is where it was before: it may be written to, and then this is
+  // forgotten.
+  bool undone = false;
   bool operator==(const UnfinishedReceive&) const = default;
 };
 

@@ -29,6 +29,8 @@ static_assert(sizeof(ReplicaDisk) == 128 && alignof(ReplicaDisk) == 1);
 inline constexpr std::uint8_t kReceiving = 1;
 inline constexpr std::uint8_t kReceivingResumable = 2;
 inline constexpr std::uint8_t kReceivingChange = 4;  // it has a parent
+inline constexpr std::uint8_t kReceivingUndone = 8;
+inline constexpr std::uint8_t kReceivingFlags = 15;
 
 struct ReplicationDisk {
   U8 role;

@@ -44,6 +44,8 @@ void csnap_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
   if (volume.status().code() == Code::not_found)
     return static_cast<void>(fuse_reply_err(request, ESTALE));
   if (!volume.ok()) return reply_status(request, volume.status());
+  if ((file->flags & O_ACCMODE) != O_RDONLY && (*volume)->read_only())
+    return static_cast<void>(fuse_reply_err(request, EROFS));
   auto kept = std::make_unique<OpenFile>(OpenFile{std::move(*volume)});
   file->fh = reinterpret_cast<std::uint64_t>(kept.get());
   // Closing says nothing about durability.

@@ -26,19 +26,24 @@ std::uint64_t count_chunks(const std::vector<ChunkRun>& runs) {
   return count;
 }
 
-// Is it only clients that are gone that hold the origin? Their leases end.
-Result<bool> held_by_the_dead(Admin& admin) {
+// Who has the origin open and is not gone.
+Result<std::string> holders(Admin& admin) {
   CSNAP_ASSIGN(const auto clients, admin.clients());
-  return std::ranges::none_of(
-      clients, [](const auto& client) { return client.volume == 0 && client.connected; });
+  std::string names;
+  for (const auto& client : clients)
+    if (client.volume == 0 && client.connected)
+      names += (names.empty() ? "" : "; ") + client.client_name;
+  return names;
 }
 
 Result<std::unique_ptr<Volume>> open_origin(Admin& admin, const OpenOptions& options) {
   for (;;) {
     auto opened = Volume::open(options);
     if (opened.status().code() != Code::busy) return opened;
-    CSNAP_ASSIGN(const bool wait, held_by_the_dead(admin));
-    if (!wait) return opened;
+    CSNAP_ASSIGN(const std::string names, holders(admin));
+    if (!names.empty())
+      return Status(Code::busy, opened.status().message() + " (open: " + names + ")");
+    // Of those that are gone the leases end.
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
 }
@@ -126,7 +131,9 @@ Result<std::string> OriginTarget::begin_incremental(const StreamBegin& begin) {
                       "all of it without");
   const Admin::SnapshotEntry& parent = **found;
   CSNAP_ASSIGN(const auto changed, changed_since(parent.id));
+  // Chunks that were written and brought back count as changed, too.
   const bool by_us = receiving_ && receiving_->parent_id.value == parent.id;
+  const bool undone = by_us && receiving_->undone;
   if (!changed.empty() && !by_us && !options_.force)
     return Status(Code::busy, "the origin is not as the stream's parent is: " +
                                   std::to_string(count_chunks(changed)) +
@@ -135,8 +142,9 @@ Result<std::string> OriginTarget::begin_incremental(const StreamBegin& begin) {
   receiving_ = UnfinishedReceive{
       begin.name, begin.identity, begin.parent, SnapshotId(parent.id), path, 0, false};
   CSNAP_TRY(save());
-  CSNAP_TRY(copy_back(parent.id, changed));
+  if (!undone) CSNAP_TRY(copy_back(parent.id, changed));
   receiving_->resumable = true;
+  receiving_->undone = false;
   CSNAP_TRY(save());
   return path;
 }
@@ -150,7 +158,8 @@ Result<std::string> OriginTarget::begin_full(const StreamBegin& begin) {
                   "there are snapshots here already, and the stream is a whole volume; send what "
                   "changed with --from, or overwrite the origin with --force");
   if (!options_.force && !by_us) CSNAP_TRY(clear(true));
-  receiving_ = UnfinishedReceive{begin.name, begin.identity, std::nullopt, kOrigin, "", 0, false};
+  receiving_ =
+      UnfinishedReceive{begin.name, begin.identity, std::nullopt, kOrigin, "", 0, false, false};
   CSNAP_TRY(save());
   if (options_.force || by_us) CSNAP_TRY(clear(false));
   receiving_->resumable = true;
@@ -277,7 +286,7 @@ Status OriginTarget::keep() {
 
 Status OriginTarget::roll_back() {
   if (!receiving_) return {};
-  receiving_->resumable = false;
+  receiving_->resumable = receiving_->undone = false;
   receiving_->offset = 0;
   CSNAP_TRY(save());
   // What is still under way, or failed, is of no interest.
@@ -291,7 +300,7 @@ Status OriginTarget::roll_back() {
     CSNAP_TRY(copy_back(parent, changed));
   }
   CSNAP_TRY(origin_->flush());
-  receiving_.reset();
+  receiving_->undone = true;
   return save();
 }
 
