@@ -17,6 +17,7 @@ struct StreamLine {
   std::string from;                   // send
   std::string file = "volume.img";    // what the volume is called in a stream
   std::string output;                 // send; empty: standard output
+  std::string to;                     // send: address of the server that receives; empty: none
   std::string input;                  // receive; empty: standard input
   std::string state;                  // receive; empty: the default
   std::optional<ResumeToken> resume;  // send: go on there; receive: the stream does

@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t kCopyBytes = 4u << 20;
 constexpr std::size_t kZeroBlockBytes = 4096;
 constexpr std::chrono::seconds kSaveEvery{5};
+// Somebody waits who sends the stream: a server that has gone is not waited for longer.
+constexpr std::chrono::seconds kServerAway{60};
 
 std::uint64_t count_chunks(const std::vector<ChunkRun>& runs) {
   std::uint64_t count = 0;
@@ -36,6 +38,7 @@ Result<std::unique_ptr<OriginTarget>> OriginTarget::open(Admin& admin,
   OpenOptions volume;
   volume.addresses = options.addresses;
   volume.client_name = target->client_name_;
+  volume.give_up_after = kServerAway;
   CSNAP_ASSIGN(target->origin_, Volume::open(volume));
   CSNAP_ASSIGN(target->list_, admin.list());
   CSNAP_TRY(state.reconcile(target->list_));
