@@ -17,9 +17,7 @@ namespace csnap {
 class Admin::Impl {
  public:
   Impl(std::vector<Address> addresses, const AdminOptions& options)
-      : timeout_(options.timeout),
-        channel_(std::move(addresses), options.observer ? wire::ROLE_OBSERVER : wire::ROLE_ADMIN,
-                 options.client_name.empty() ? own_client_name() : options.client_name) {}
+      : timeout_(options.timeout), channel_(std::move(addresses), hello_of(options)) {}
 
   Status connect() { return channel_.connect(std::min(kConnectPatience, timeout_)); }
 
@@ -51,6 +49,13 @@ class Admin::Impl {
   }
 
  private:
+  static wire::Hello hello_of(const AdminOptions& options) {
+    wire::Hello hello;
+    hello.set_role(options.observer ? wire::ROLE_OBSERVER : wire::ROLE_ADMIN);
+    hello.set_client_name(options.client_name.empty() ? own_client_name() : options.client_name);
+    return hello;
+  }
+
   static constexpr std::chrono::milliseconds kConnectPatience{5000};
 
   std::mutex mutex_;

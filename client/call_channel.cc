@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/call_channel.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace csnap {
@@ -9,11 +12,14 @@ namespace csnap {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-CallChannel::CallChannel(std::vector<Address> addresses, wire::Role role, std::string client_name)
-    : addresses_(std::move(addresses)), role_(role), client_name_(std::move(client_name)) {}
+CallChannel::CallChannel(std::vector<Address> addresses, wire::Hello hello)
+    : addresses_(std::move(addresses)), hello_(std::move(hello)) {
+  hello_.set_protocol_version(kProtocolVersion);
+}
 
 CallChannel::~CallChannel() {
   close();
+  if (released_) ::close(released_->socket);
 }
 
 void CallChannel::close() {
@@ -62,12 +68,8 @@ Status CallChannel::connect_to(const Address& address, Deadline deadline) {
 }
 
 Status CallChannel::hello(Deadline deadline) {
-  wire::Hello hello;
-  hello.set_protocol_version(kProtocolVersion);
-  hello.set_client_name(client_name_);
-  hello.set_role(role_);
   wire::Welcome welcome;
-  return exchange(wire::MESSAGE_HELLO, hello, welcome, deadline);
+  return exchange(wire::MESSAGE_HELLO, hello_, welcome, deadline);
 }
 
 void CallChannel::flush() {
@@ -92,6 +94,8 @@ void CallChannel::on_frame(const Frame& frame) {
     outcome_ = Status(Code::corrupt, "unexpected answer: " + message_name(frame.header.type));
   } else {
     outcome_ = parse_body(frame, *reply_);
+    // Right now, before anything more is read: what follows is no frame.
+    if (outcome_.ok() && hello_.role() == wire::ROLE_STREAM) released_ = link_->release();
   }
   answered_ = true;
 }
@@ -118,6 +122,11 @@ Status CallChannel::call(wire::MessageType type, const google::protobuf::Message
   if (status.ok()) status = exchange(type, request, reply, steady_clock::now() + patience);
   if (!answered_ || !lost_.ok()) close();
   return status;
+}
+
+Link::Released CallChannel::take_connection() {
+  assert(released_);
+  return *std::exchange(released_, std::nullopt);
 }
 
 }  // namespace csnap

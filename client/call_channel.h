@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests and replies one at a time on a connection without a session: what administration needs.
+// Requests and replies one at a time on a connection without a session: what administration needs;
+// and how a connection begins that is for streams.
 //
 // Threading: one thread at a time; blocks.
 // Errors: unavailable when there is no connection, it is lost, or time runs out: then the channel
@@ -9,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +22,8 @@ namespace csnap {
 
 class CallChannel {
  public:
-  CallChannel(std::vector<Address> addresses, wire::Role role, std::string client_name);
+  // hello: says role and client_name; the version is filled in.
+  CallChannel(std::vector<Address> addresses, wire::Hello hello);
   ~CallChannel();
 
   // At the first address that answers.
@@ -30,6 +33,8 @@ class CallChannel {
   // The reply is parsed into `reply`, whose type must be the one after the request's.
   Status call(wire::MessageType type, const google::protobuf::MessageLite& request,
               google::protobuf::MessageLite& reply, std::chrono::milliseconds patience);
+  // The connection as it is behind Welcome. REQUIRES: connected, ROLE_STREAM, once.
+  Link::Released take_connection();
 
  private:
   using Deadline = std::chrono::steady_clock::time_point;
@@ -42,10 +47,10 @@ class CallChannel {
   void flush();
 
   std::vector<Address> addresses_;
-  const wire::Role role_;
-  const std::string client_name_;
+  wire::Hello hello_;
   boost::asio::io_context io_;
   std::shared_ptr<Link> link_;
+  std::optional<Link::Released> released_;
   bool opened_ = false;
   OutputBuffer output_;
   std::uint64_t next_id_ = 1;

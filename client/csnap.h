@@ -112,3 +112,4 @@ class Volume {
 }  // namespace csnap
 
 #include "client/admin.h"
+#include "client/stream_connection.h"

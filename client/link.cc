@@ -121,6 +121,14 @@ void Link::close() {
   socket_.close(ignored);
 }
 
+Link::Released Link::release() {
+  closed_ = true;
+  patience_.cancel();
+  const auto rest = reader_.rest();
+  return {socket_.release(), address_,
+          std::string(reinterpret_cast<const char*>(rest.data()), rest.size())};
+}
+
 void Link::fail(const Status& why) {
   if (closed_) return;
   close();

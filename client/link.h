@@ -11,6 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "proto/address.h"
@@ -27,6 +28,11 @@ class Link : public std::enable_shared_from_this<Link> {
     std::function<void()> sent;          // everything given to send() is with the kernel
     std::function<void(Status)> closed;  // not after close()
   };
+  struct Released {
+    int socket = -1;   // non-blocking
+    Address address;   // of the server
+    std::string rest;  // came behind the last frame
+  };
 
   Link(boost::asio::io_context& io, Events events);
 
@@ -35,6 +41,9 @@ class Link : public std::enable_shared_from_this<Link> {
   void send(OutputBuffer bytes);
   bool sending() const { return sending_; }
   void close();
+  // Gives the socket away, and hears nothing more of it. From within received() it is certain that
+  // what follows the frame is in `rest` or still to be read.
+  Released release();
 
  private:
   using Socket = boost::asio::generic::stream_protocol::socket;

@@ -70,6 +70,8 @@ class FrameReader {
   Result<std::optional<Frame>> next();
   // Bytes put in and not yet taken.
   std::size_t buffered() const { return end_ - begin_; }
+  // These bytes; valid until prepare() or feed().
+  std::span<const std::byte> rest() const { return std::span(buffer_).subspan(begin_, buffered()); }
 
  private:
   std::vector<std::byte> buffer_;

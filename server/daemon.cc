@@ -18,6 +18,7 @@
 
 #include "server/daemon_connection.h"
 #include "server/daemon_listener.h"
+#include "server/daemon_receivers.h"
 #include "server/engine.h"
 #include "server/service.h"
 
@@ -36,6 +37,8 @@ constexpr milliseconds kBusyTick{10};
 constexpr milliseconds kIdleTick{100};
 // What peers may take to accept their last bytes when the server ends.
 constexpr milliseconds kFarewell{250};
+// What those who take streams may take to keep what came. Without a server they cannot.
+constexpr milliseconds kStreamsEnd{1000};
 
 std::uint64_t random_word() {
   std::random_device device;
@@ -65,7 +68,12 @@ void write_log(EngineEvents::Level level, const std::string& text) {
 class Daemon final : public Transport {
  public:
   explicit Daemon(const DaemonOptions& options)
-      : options_(options), buffer_(kReadBuffer), ticker_(io_), wanted_turn_(io_), signals_(io_) {
+      : options_(options),
+        buffer_(kReadBuffer),
+        ticker_(io_),
+        wanted_turn_(io_),
+        signals_(io_),
+        receivers_(io_, options.receiver) {
     callbacks_.buffer = buffer_;
     callbacks_.received = [this](Connection& connection, std::span<const std::byte> bytes) {
       begin_turn();
@@ -76,6 +84,9 @@ class Daemon final : public Transport {
     };
     callbacks_.closed = [this](Connection& connection, const std::string& why) {
       closed(connection, why);
+    };
+    callbacks_.given_away = [this](Connection& connection, int socket) {
+      given_away(connection, socket);
     };
   }
 
@@ -88,6 +99,13 @@ class Daemon final : public Transport {
   }
   void close(ConnectionId id, OutputBuffer last) override {
     if (auto connection = find(id)) connection->close_with(std::move(last));
+  }
+  Status takes_stream() override { return receivers_.room(coming_.size()); }
+  void hand_over(ConnectionId id, OutputBuffer last, StreamRequest request) override {
+    const auto connection = find(id);
+    if (!connection) return;
+    coming_[id] = std::move(request);
+    connection->give_away(std::move(last));
   }
   void pause_read(ConnectionId id) override {
     if (auto connection = find(id)) connection->pause_read();
@@ -111,6 +129,7 @@ class Daemon final : public Transport {
   void await_wanted_turn();
   void accepted(StreamSocket socket, Peer peer);
   void closed(Connection& connection, const std::string& why);
+  void given_away(Connection& connection, int socket);
   void begin_turn();
   void end_turn();
   void turn();
@@ -136,6 +155,9 @@ class Daemon final : public Transport {
   ConnectionId last_id_ = 0;
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
   std::map<const Connection*, ConnectionId> ids_;  // the same, by the other end
+  std::map<ConnectionId, StreamRequest>
+      coming_;  // to be given to a receiver, after their last bytes
+  Receivers receivers_;
 };
 
 // -- start ----------------------------------------------------------------------------------------
@@ -208,6 +230,9 @@ Status Daemon::listen() {
     if (!listener) return listener.status();
     listeners_.push_back(std::move(listener).value());
   }
+  std::vector<Address> addresses;
+  for (const auto& listener : listeners_) addresses.push_back(listener->address());
+  receivers_.set_addresses(addresses);
   return {};
 }
 
@@ -258,6 +283,16 @@ void Daemon::closed(Connection& connection, const std::string& why) {
   spdlog::debug("connection {} from {} ended: {}", id, connection.peer().name, why);
   service_->on_disconnect(id);
   ids_.erase(found);
+  coming_.erase(id);
+  connections_.erase(id);
+}
+
+void Daemon::given_away(Connection& connection, int socket) {
+  const auto found = ids_.find(&connection);
+  const ConnectionId id = found->second;
+  receivers_.start(socket, coming_.at(id), connection.peer().name);
+  ids_.erase(found);
+  coming_.erase(id);
   connections_.erase(id);
 }
 
@@ -307,6 +342,9 @@ Status Daemon::run() {
 Status Daemon::stop() {
   spdlog::info("stopping on signal {}", signal_);
   for (auto& listener : listeners_) listener->close();
+  receivers_.stop();
+  const auto streams_end = std::chrono::steady_clock::now() + kStreamsEnd;
+  while (receivers_.running() > 0 && std::chrono::steady_clock::now() < streams_end) turn();
   begin_turn();
   service_->drain();
   end_turn();

@@ -25,12 +25,15 @@ struct DaemonOptions {
   std::uint32_t lease_ms = 10'000;
   ClientCopyPolicy client_copies = ClientCopyPolicy::elsewhere;
   std::string program;  // for logs and lists: "csnapd 0.1.0"
+  // csnap-admin's path: it takes the send streams that come. Empty: none are taken.
+  std::string receiver;
   // Once, when clients can connect: a line for people that names store and addresses.
   std::function<void(const std::string&)> ready;
 };
 
-// Serves until a signal asks it to stop; then no grant is given any more, what is under way is
-// finished, the store is checkpointed and marked clean.
+// Serves until a signal asks it to stop; then who takes streams is asked to end, and has a second
+// for it; then no grant is given any more, what is under way is finished, the store is checkpointed
+// and marked clean.
 Status run_daemon(const DaemonOptions& options);
 
 }  // namespace csnap

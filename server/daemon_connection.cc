@@ -13,6 +13,8 @@ using boost::system::error_code;
 
 // How long a peer may take to notice the end.
 constexpr auto kLinger = std::chrono::seconds(2);
+// How long a peer may take to accept its last bytes before the socket is given away.
+constexpr auto kLeave = std::chrono::seconds(10);
 // Memory kept for a connection that is quiet.
 constexpr std::size_t kKeep = 64u << 10;
 
@@ -61,7 +63,8 @@ void Connection::readable() {
 }
 
 void Connection::flush() {
-  if (state_ == State::lingering || state_ == State::closed || writing_) return;
+  const bool sends = state_ == State::open || state_ == State::closing || state_ == State::leaving;
+  if (!sends || writing_) return;
   while (write_some()) {
   }
 }
@@ -84,6 +87,7 @@ bool Connection::refill() {
 bool Connection::write_some() {
   if (!refill()) {
     if (state_ == State::closing) linger();
+    if (state_ == State::leaving) leave();
     return false;
   }
   error_code failed;
@@ -124,6 +128,27 @@ void Connection::linger() {
     if (!stopped) self->close("the peer did not close its side");
   });
   wait_readable();
+}
+
+void Connection::give_away(std::vector<std::byte> last) {
+  if (state_ != State::open) return;
+  state_ = State::leaving;
+  last_ = std::move(last);
+  deadline_.expires_after(kLeave);
+  deadline_.async_wait([self = shared_from_this()](error_code stopped) {
+    if (!stopped) self->close("the peer does not take what it is sent");
+  });
+  flush();
+}
+
+void Connection::leave() {
+  state_ = State::left;
+  deadline_.cancel();
+  boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->state_ != State::left) return;
+    self->state_ = State::closed;
+    self->callbacks_.given_away(*self, self->socket_.release());
+  });
 }
 
 // The owner may be in the middle of something that uses the connection: it hears of it in a

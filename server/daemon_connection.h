@@ -32,6 +32,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::function<void(Connection&, std::vector<std::byte>&)> take_output;
     // Runs once, whoever closed it; never from within a function of this class but close().
     std::function<void(Connection&, const std::string& why)> closed;
+    // Runs instead after give_away(), in a handler of its own: the socket is whoever's that takes
+    // it.
+    std::function<void(Connection&, int socket)> given_away;
   };
 
   Connection(StreamSocket socket, Peer peer, const Callbacks& callbacks);
@@ -46,12 +49,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Sends what was taken before and `last`, then closes, in such a way that the peer gets it even
   // if it is still sending. Reads and takes nothing more.
   void close_with(std::vector<std::byte> last);
+  // Sends what was taken before and `last`, then gives the socket away. Reads and takes nothing
+  // more.
+  void give_away(std::vector<std::byte> last);
   // At once.
   void close(const std::string& why);
 
  private:
   // closing: sends the last bytes. lingering: all is sent; until the peer has seen the end of it.
-  enum class State : std::uint8_t { open, closing, lingering, closed };
+  // leaving: sends the last bytes. left: all is sent; until the handler gives the socket away.
+  enum class State : std::uint8_t { open, closing, lingering, leaving, left, closed };
 
   void wait_readable();
   void readable();
@@ -59,12 +66,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool write_some();  // whether the socket may take more
   bool refill();      // whether there is something to send
   void linger();
+  void leave();
   void close_later(const std::string& why);
 
   StreamSocket socket_;
   const Peer peer_;
   const Callbacks& callbacks_;
-  boost::asio::steady_timer deadline_;  // of lingering
+  boost::asio::steady_timer deadline_;  // of lingering, of leaving
   State state_ = State::open;
   bool paused_ = false;
   bool reading_ = false;  // an operation waits

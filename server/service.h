@@ -26,6 +26,12 @@ namespace csnap {
 
 using ConnectionId = std::uint64_t;  // given by the transport; never 0, never used again
 
+// A client that sends streams for the origin from now on.
+struct StreamRequest {
+  bool force = false;       // overwrite what the origin holds and no snapshot does
+  std::string client_name;  // for the log
+};
+
 // What the service needs of sockets. It is called from within the service's functions: it must not
 // call the service back, but for take_output().
 class Transport {
@@ -36,6 +42,12 @@ class Transport {
   virtual void wants_write(ConnectionId connection) = 0;
   // Send what was taken before and `last`, then close. The service has forgotten the connection.
   virtual void close(ConnectionId connection, OutputBuffer last) = 0;
+  // Whether hand_over() may be called now. busy: not before a stream that is coming has ended;
+  // unsupported: there is nobody here who takes streams.
+  virtual Status takes_stream() = 0;
+  // Send what was taken before and `last`; after that the connection belongs to whoever takes the
+  // stream. The service has forgotten it. REQUIRES: takes_stream() was ok this very moment.
+  virtual void hand_over(ConnectionId connection, OutputBuffer last, StreamRequest request) = 0;
   // No more on_bytes() until resume_read(), please: its output is not taken, or its session is
   // being opened. (What comes nevertheless is kept.)
   virtual void pause_read(ConnectionId connection) = 0;

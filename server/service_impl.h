@@ -82,6 +82,8 @@ class Service::Impl {
   // The channel becomes the session's; an older one is closed.
   void attach(Channel& c, Session& s);
   void welcome(Channel& c, Session* s, bool resumed);
+  // Its connection carries no frames any more.
+  void begin_stream(Channel& c, const wire::Hello& hello);
   Result<wire::VolumeInfo> volume_info(Session& s) const;
   void describe_devices(google::protobuf::RepeatedPtrField<wire::DeviceInfo>& out) const;
   // What the session's client has not answered yet, if there is such a thing and a connection.

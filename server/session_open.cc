@@ -56,6 +56,9 @@ Status Service::Impl::check_hello(const Channel& c, const wire::Hello& hello) co
     case wire::ROLE_ADMIN:
       if (c.admin_allowed) return {};
       return {Code::denied, "administration is not allowed on this connection"};
+    case wire::ROLE_STREAM:
+      if (c.admin_allowed) return transport.takes_stream();
+      return {Code::denied, "sending streams is not allowed on this connection"};
     default:
       return {Code::invalid, "HELLO does not say what the connection is for (role)"};
   }
@@ -71,8 +74,22 @@ void Service::Impl::on_hello(Channel& c, const Frame& f) {
   c.client_name = clean_utf8(hello->client_name(), kMaxClientName);
   c.role = hello->role();
   if (c.role == wire::ROLE_VOLUME) return open_session(c, *hello);
+  if (c.role == wire::ROLE_STREAM) return begin_stream(c, *hello);
   c.state = Channel::State::open;
   welcome(c, nullptr, false);
+}
+
+void Service::Impl::begin_stream(Channel& c, const wire::Hello& hello) {
+  // They are with us, and whoever takes the stream would miss them.
+  if (c.reader.buffered() > 0)
+    return close_channel(c, c.hello_id,
+                         Status(Code::invalid, "a stream begins only after WELCOME has come"));
+  welcome(c, nullptr, false);
+  OutputBuffer last = std::move(c.out);
+  const ConnectionId id = c.id;
+  StreamRequest request{hello.stream().force(), c.client_name};
+  forget_channel(c);
+  transport.hand_over(id, std::move(last), std::move(request));
 }
 
 Result<SnapshotId> Service::Impl::resolve(const wire::VolumeName& name) const {
@@ -237,7 +254,8 @@ void Service::Impl::welcome(Channel& c, Session* s, bool resumed) {
   w.set_max_chunks(static_cast<std::uint32_t>(options.max_chunks));
   w.set_max_reads(options.max_reads);
   w.set_server_name(clean_utf8(options.server_name, kMaxClientName));
-  if (c.role != wire::ROLE_OBSERVER) describe_devices(*w.mutable_devices());
+  if (c.role == wire::ROLE_VOLUME || c.role == wire::ROLE_ADMIN)
+    describe_devices(*w.mutable_devices());
   if (s != nullptr) {
     *w.mutable_volume() = s->info;
     w.set_resumed(resumed);

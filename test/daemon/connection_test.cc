@@ -22,6 +22,7 @@ struct Fixture {
   Connection::Callbacks callbacks;
   std::shared_ptr<Connection> connection;
   int peer = -1;
+  int given_away = -1;
 
   Fixture() {
     std::array<int, 2> ends{};
@@ -37,6 +38,7 @@ struct Fixture {
       output.pop_front();
     };
     callbacks.closed = [this](Connection&, const std::string& why) { closed += why + ";"; };
+    callbacks.given_away = [this](Connection&, int socket) { given_away = socket; };
     StreamSocket socket(io, boost::asio::generic::stream_protocol(AF_UNIX, 0), ends[0]);
     connection = std::make_shared<Connection>(std::move(socket), Peer{"peer", true}, callbacks);
     connection->start();
@@ -44,6 +46,7 @@ struct Fixture {
   ~Fixture() {
     connection->close("end of test");
     if (peer >= 0) ::close(peer);
+    if (given_away >= 0) ::close(given_away);
   }
   static std::vector<std::byte> bytes(const std::string& text) {
     const auto span = std::as_bytes(std::span(text.data(), text.size()));
@@ -138,6 +141,51 @@ TEST_CASE_METHOD(Fixture, "Closing with last words delivers what was taken befor
   CHECK(closed.empty());
   hang_up();
   CHECK(closed == "the peer closed the connection;");
+}
+
+TEST_CASE_METHOD(Fixture, "A socket is given away when all is sent, with what nobody has read") {
+  const std::string before(1u << 20, 'b');
+  output = {before, "never taken"};
+  connection->flush();
+  put("for whoever has it next");
+  connection->give_away(bytes("welcome"));
+  CHECK(given_away < 0);
+  std::string got;
+  while (got.size() < before.size() + 7) {
+    got += take();
+    turn();
+  }
+  CHECK(got == before + "welcome");
+  while (turn()) {
+  }
+  REQUIRE(given_away >= 0);
+  CHECK(received.empty());
+  connection->close("too late");
+  CHECK(closed.empty());
+  std::string rest(100, '\0');
+  rest.resize(static_cast<std::size_t>(::read(given_away, rest.data(), rest.size())));
+  CHECK(rest == "for whoever has it next");
+  REQUIRE(::write(given_away, "x", 1) == 1);
+  CHECK(take() == "x");
+}
+
+TEST_CASE_METHOD(Fixture, "A connection that is closed just before it is given away stays closed") {
+  connection->give_away(bytes("welcome"));
+  connection->close("the end");
+  while (turn()) {
+  }
+  CHECK(given_away < 0);
+  CHECK(closed == "the end;");
+}
+
+TEST_CASE_METHOD(Fixture, "A connection that is lost while it is given away is closed") {
+  ::close(peer);
+  peer = -1;
+  connection->give_away(bytes("welcome"));
+  while (turn()) {
+  }
+  CHECK(given_away < 0);
+  CHECK(std::count(closed.begin(), closed.end(), ';') == 1);
 }
 
 TEST_CASE_METHOD(Fixture, "The owner is told once when the peer goes") {

@@ -80,14 +80,14 @@ class Store:
 class Daemon:
     """A running csnapd; at the end it is asked to stop, and must do so with exit code 0."""
 
-    def __init__(self, store, *options, listen=True):
+    def __init__(self, store, *options, listen=True, binary=None):
         self.log_path = os.path.join(store.folder, "csnapd.log")
         arguments = ["--origin", store.origin, "--store", store.store, *options]
         if listen:
             arguments += ["--listen", store.address]
         with open(self.log_path, "ab") as log:
             start = log.tell()
-            self.process = subprocess.Popen([program("csnapd"), *arguments],
+            self.process = subprocess.Popen([binary or program("csnapd"), *arguments],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_until("csnapd is ready",
                    lambda: "csnapd: ready" in self.log()[start:] or

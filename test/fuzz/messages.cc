@@ -21,7 +21,7 @@ std::string name_of(unsigned n) {
 
 void say_hello(Input& input, ServiceRig& rig, FarEnd& end) {
   const unsigned who = input.u8(), volume = input.u8();
-  auto hello = ServiceRig::hello(who % 8, static_cast<wire::Role>(1 + (who >> 3) % 3));
+  auto hello = ServiceRig::hello(who % 8, static_cast<wire::Role>(1 + (who >> 3) % 4));
   if (who < 128) hello.set_role(wire::ROLE_VOLUME);
   if (volume % 4 == 1) hello.mutable_volume()->set_snapshot_id(volume / 16);
   if (volume % 4 == 2) hello.mutable_volume()->set_snapshot_name(name_of(volume / 16));

@@ -148,6 +148,11 @@ void ServiceRig::close(ConnectionId connection, OutputBuffer last) {
   end->id = 0;
 }
 
+// What comes from here on is no business of the service.
+void ServiceRig::hand_over(ConnectionId connection, OutputBuffer last, StreamRequest) {
+  close(connection, std::move(last));
+}
+
 void ServiceRig::arrived(FarEnd& end, const OutputBuffer& bytes) {
   ++moved_;
   end.reader.feed(bytes);

@@ -51,6 +51,8 @@ class ServiceRig : public Transport {
 
   void wants_write(ConnectionId connection) override;
   void close(ConnectionId connection, OutputBuffer last) override;
+  Status takes_stream() override { return {}; }
+  void hand_over(ConnectionId connection, OutputBuffer last, StreamRequest request) override;
   void pause_read(ConnectionId) override {}
   void resume_read(ConnectionId) override {}
 

@@ -240,6 +240,11 @@ void ServiceRig::close(ConnectionId connection, OutputBuffer last) {
   arrived(end, last);
 }
 
+void ServiceRig::hand_over(ConnectionId connection, OutputBuffer last, StreamRequest request) {
+  streams[connection] = std::move(request);
+  arrived(ends_.at(connection), last);
+}
+
 void ServiceRig::pause_read(ConnectionId connection) {
   ends_.at(connection).paused = true;
 }

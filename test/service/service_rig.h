@@ -85,11 +85,15 @@ class ServiceRig : public Transport {
   // -- Transport -------------------------------------------------------------------------------
   void wants_write(ConnectionId connection) override;
   void close(ConnectionId connection, OutputBuffer last) override;
+  Status takes_stream() override { return stream_refused; }
+  void hand_over(ConnectionId connection, OutputBuffer last, StreamRequest request) override;
   void pause_read(ConnectionId connection) override;
   void resume_read(ConnectionId connection) override;
 
   std::uint64_t writes = 0;  // wants_write() calls
   std::vector<std::string> logged;
+  Status stream_refused;                          // what takes_stream() says
+  std::map<ConnectionId, StreamRequest> streams;  // handed over
 
  private:
   struct End {

@@ -50,6 +50,8 @@ class Server : public Endpoint, private Transport {
   };
   void wants_write(ConnectionId connection) override;
   void close(ConnectionId connection, OutputBuffer last) override;
+  Status takes_stream() override { return {Code::unsupported, "no streams here"}; }
+  void hand_over(ConnectionId, OutputBuffer, StreamRequest) override {}
   void pause_read(ConnectionId connection) override;
   void resume_read(ConnectionId connection) override;
 

@@ -16,6 +16,7 @@
 #include "tools/admin/copy.h"
 #include "tools/admin/handle.h"
 #include "tools/admin/options.h"
+#include "tools/admin/receive_end.h"
 #include "tools/admin/report.h"
 #include "tools/admin/rmap.h"
 #include "tools/admin/stream_commands.h"
@@ -268,9 +269,9 @@ Status run(Admin& admin, const AdminCommandLine& line, bool& told) {
     case AdminCommand::copy:
       break;  // needs no connection of this kind
     case AdminCommand::send:
-      return send_snapshot(admin, line);
+      return send_snapshot(admin, line, told);
     case AdminCommand::receive:
-      return receive_snapshots(admin, line);
+      return receive_snapshots(admin, line, told);
   }
   return Status(Code::internal, "a command without a function");
 }
@@ -291,8 +292,10 @@ int run_and_tell(const AdminCommandLine& line) {
   }
   if (!outcome) {
     if (line.json && !told) print(error_json(outcome));
+    std::cout.flush();
     std::fprintf(stderr, "csnap-admin: %s\n", outcome.message().c_str());
   }
+  if (line.command == AdminCommand::receive) take_leave();
   if (line.command == AdminCommand::resolve && outcome.code() == Code::stale) return kStaleHandle;
   return exit_code(outcome);
 }

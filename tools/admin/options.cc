@@ -36,7 +36,8 @@ constexpr std::array<CommandForm, 14> kCommands{{
     {"resolve", AdminCommand::resolve, 1, "resolve HANDLE", "the volume that a handle names"},
     {"copy", AdminCommand::copy, 2, "copy SOURCE DESTINATION [--force]",
      "copy a volume: snapshot:NAME, origin, a device, a file, a tree of block files"},
-    {"send", AdminCommand::send, 1, "send [--from OLD] NAME", "write a snapshot as a stream"},
+    {"send", AdminCommand::send, 1, "send [--from OLD] [--to ADDRESS] NAME",
+     "write a snapshot as a stream, or send it to another server"},
     {"receive", AdminCommand::receive, 0, "receive", "make snapshots of a stream"},
 }};
 
@@ -48,7 +49,7 @@ po::options_description options_description() {
   add("json", "print JSON");
   add("force",
       "delete: do not ask, and take the snapshot away from clients that have it open;\n"
-      "receive: overwrite what the origin holds and no snapshot does;\n"
+      "receive, send --to: overwrite what the origin there holds and no snapshot does;\n"
       "copy: write to a destination that may hold something");
   add("data", "check: compare the data of every copied chunk with its checksum, too");
   add("bad-sectors", po::value<std::string>()->value_name("FILE"),
@@ -89,8 +90,8 @@ Status take_command(const std::vector<std::string>& words, AdminCommandLine& opt
     options.names.assign(words.begin() + 1, words.end());
     const AdminCommand now = options.command;
     const bool copies = now == AdminCommand::copy || now == AdminCommand::receive;
-    if (options.force && now != AdminCommand::remove && !copies) {
-      return usage_error("--force is for delete, receive and copy");
+    if (options.force && now != AdminCommand::remove && now != AdminCommand::send && !copies) {
+      return usage_error("--force is for delete, receive, send --to and copy");
     }
     if (options.data && now != AdminCommand::check) return usage_error("--data is for check");
     if (options.progress && now != AdminCommand::check && now != AdminCommand::send && !copies) {
@@ -147,6 +148,8 @@ Result<AdminCommandLine> parse_admin_command_line(const std::vector<std::string>
   if (values.count("words") != 0) words = values["words"].as<std::vector<std::string>>();
   CSNAP_TRY(take_command(words, options));
   CSNAP_TRY(take_stream_options(values, words[0], options.stream));
+  if (options.force && options.command == AdminCommand::send && options.stream.to.empty())
+    return usage_error("--force of send is for --to");
   return options;
 }
 

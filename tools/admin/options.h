@@ -33,7 +33,7 @@ struct AdminCommandLine {
   std::vector<std::string> names;      // as many as the command takes
   std::vector<std::string> addresses;  // empty: the default ones
   bool json = false;
-  bool force = false;     // delete, receive, copy
+  bool force = false;     // delete, receive, send --to, copy
   bool data = false;      // check: the data of the copied chunks, too
   RmapRequest rmap;       // but for json
   bool progress = false;  // not for all commands: show it although standard error is no terminal

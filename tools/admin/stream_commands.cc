@@ -2,6 +2,7 @@
 #include "tools/admin/stream_commands.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,9 +14,12 @@
 #include <utility>
 
 #include "store/errno_status.h"
+#include "tools/admin/receive_end.h"
+#include "tools/admin/report.h"
 #include "tools/common/json.h"
 #include "tools/common/progress.h"
 #include "tools/common/size.h"
+#include "tools/stream/answer.h"
 #include "tools/stream/receiver.h"
 #include "tools/stream/sender.h"
 #include "tools/stream/stream_format.h"
@@ -26,6 +30,15 @@ namespace {
 namespace json = boost::json;
 
 constexpr int kPipeBytes = 1 << 20;
+// For the receiver's answer. To keep what came takes it a moment; to make a snapshot, as long as
+// the origin's clients there take for that.
+constexpr std::chrono::seconds kUntilItEnds{0};
+constexpr std::chrono::seconds kAfterFailure{10};
+
+bool is_socket(int fd) {
+  struct stat there {};
+  return ::fstat(fd, &there) == 0 && S_ISSOCK(there.st_mode);
+}
 
 // A descriptor of a file by name, or one of the standard ones.
 class StreamFile {
@@ -43,7 +56,8 @@ class StreamFile {
     return open(path, O_WRONLY | O_CREAT | O_TRUNC);
   }
   static Result<StreamFile> input(const std::string& path) {
-    if (path.empty()) return standard(STDIN_FILENO, "standard input");
+    if (path.empty())
+      return standard(STDIN_FILENO, is_socket(STDIN_FILENO) ? "the connection" : "standard input");
     return open(path, O_RDONLY);
   }
 
@@ -88,8 +102,9 @@ class StreamProgress {
   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
+// Not where a server shares its terminal with us.
 bool show_progress(const AdminCommandLine& line) {
-  return line.progress || is_terminal(STDERR_FILENO);
+  return line.progress || (is_terminal(STDERR_FILENO) && !is_socket(STDIN_FILENO));
 }
 
 json::object plan_json(const std::string& name, const SendPlan& plan) {
@@ -128,6 +143,76 @@ void tell_sent(const AdminCommandLine& line, const Sender& sender, std::uint64_t
         << "sent " << line.names[0] << ": " << format_size(sender.data_bytes()) << " of data, "
         << format_size(written) << " written\n";
   }
+}
+
+// Of a failure to send elsewhere: with what to go on.
+std::string advice(const AdminCommandLine& line, const std::optional<ResumeToken>& token) {
+  const std::string& to = line.stream.to;
+  if (!token)
+    return "; csnap-admin --server " + to +
+           " receive --resume-token says whether something was kept";
+  std::string command = "csnap-admin";
+  for (const auto& address : line.addresses) command += " --server " + address;
+  command += " send --to " + to;
+  if (!line.stream.from.empty()) command += " --from " + line.stream.from;
+  return "; what came is kept there. Go on with: " + command + " --resume " + token->to_string() +
+         " " + line.names[0];
+}
+
+Status tell_not_taken(const AdminCommandLine& line, const Status& failure,
+                      const std::optional<ResumeToken>& token, bool& told) {
+  if (line.json) {
+    json::object object = error_json(failure);
+    if (token) object["token"] = token->to_string();
+    std::cout << to_json_text(object);
+    told = true;
+  }
+  // What was refused as it is left nothing.
+  const bool cut_off = token || failure.code() == Code::unavailable;
+  return cut_off ? Status(failure.code(), failure.message() + advice(line, token)) : failure;
+}
+
+void tell_taken(const AdminCommandLine& line, const Sender& sender, std::uint64_t written,
+                const StreamAnswer& answer) {
+  if (line.json) {
+    json::object object = plan_json(line.names[0], sender.plan());
+    object["to"] = line.stream.to;
+    object["data_bytes"] = sender.data_bytes();
+    object["stream_bytes"] = written;
+    object["received"] = answer.document;
+    std::cout << to_json_text(object);
+  } else {
+    std::cout << "sent " << line.names[0] << " to " << line.stream.to << ": "
+              << format_size(sender.data_bytes()) << " of data, " << format_size(written)
+              << " written; it is a snapshot there\n";
+  }
+}
+
+Status send_to(Sender& sender, const AdminCommandLine& line, bool& told) {
+  const StreamLine& options = line.stream;
+  StreamOptions there;
+  there.addresses = {options.to};
+  there.force = line.force;
+  CSNAP_ASSIGN(const auto connection, StreamConnection::open(there));
+  ByteOutput output([&](std::span<const std::byte> bytes) { return connection->write(bytes); },
+                    {options.compress, options.limit});
+  StreamProgress progress("sending", show_progress(line), sender.plan().bytes);
+  std::uint64_t done = 0;
+  Status failure =
+      sender.send(output, [&](std::uint64_t bytes) { progress.update(done += bytes); });
+  const bool ours = !failure.ok() && failure.code() != Code::cancelled;
+  static_cast<void>(connection->finish_sending());  // then there is no answer either
+  const auto text = connection->read_reply(failure.ok() ? kUntilItEnds : kAfterFailure);
+  auto answer = text.ok() ? parse_stream_answer(*text) : text.status();
+  if (answer.ok() && answer->status.ok() && failure.ok()) {
+    tell_taken(line, sender, output.written(), *answer);
+    return {};
+  }
+  // Whose failure it was: ours, else that of the receiver, which is why nothing more was taken.
+  if (!ours && !answer.ok()) failure = answer.status();
+  if (!ours && answer.ok() && !answer->status.ok())
+    failure = answer->status.with_context(options.to);
+  return tell_not_taken(line, failure, answer.ok() ? answer->token : std::nullopt, told);
 }
 
 Status check_resume(const StreamLine& line, const std::optional<ResumeToken>& here) {
@@ -177,11 +262,11 @@ void tell_received(const AdminCommandLine& line, const ReceiveOutcome& outcome) 
 
 }  // namespace
 
-Status send_snapshot(Admin& admin, const AdminCommandLine& line) {
+Status send_snapshot(Admin& admin, const AdminCommandLine& line, bool& told) {
   const StreamLine& options = line.stream;
-  if (line.json && options.output.empty() && !options.dry_run)
+  if (line.json && options.output.empty() && options.to.empty() && !options.dry_run)
     return Status(Code::invalid,
-                  "--json of send needs --output or --dry-run: standard output "
+                  "--json of send needs --output, --to or --dry-run: standard output "
                   "has the stream");
   CSNAP_ASSIGN(auto sender, Sender::prepare(admin, {line.addresses, line.names[0], options.from,
                                                     options.file, options.resume}));
@@ -189,6 +274,7 @@ Status send_snapshot(Admin& admin, const AdminCommandLine& line) {
     tell_plan(line, sender->plan());
     return {};
   }
+  if (!options.to.empty()) return send_to(*sender, line, told);
   CSNAP_ASSIGN(const auto file, StreamFile::output(options.output));
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error to be told
   ByteOutput output(file.fd(), file.name(), {options.compress, options.limit});
@@ -201,7 +287,7 @@ Status send_snapshot(Admin& admin, const AdminCommandLine& line) {
   return {};
 }
 
-Status receive_snapshots(Admin& admin, const AdminCommandLine& line) {
+Status receive_snapshots(Admin& admin, const AdminCommandLine& line, bool& told) {
   const StreamLine& options = line.stream;
   if (options.show_token) {
     CSNAP_ASSIGN(const auto status, admin.status());
@@ -213,6 +299,8 @@ Status receive_snapshots(Admin& admin, const AdminCommandLine& line) {
   if (options.abort) return abort_receive(line, *target);
   CSNAP_TRY(check_resume(options, target->token()));
   CSNAP_ASSIGN(const auto file, StreamFile::input(options.input));
+  std::signal(SIGPIPE, SIG_IGN);  // whoever sent may not care what came of it
+  end_input_on_signal(file.fd());
   ByteInput input(file.fd(), file.name());
   StreamProgress progress("receiving", show_progress(line), target->size());
   const ReceiveOutcome outcome =
@@ -221,11 +309,20 @@ Status receive_snapshots(Admin& admin, const AdminCommandLine& line) {
     tell_received(line, outcome);
     return {};
   }
-  if (!outcome.token) return outcome.status;
-  return Status(
-      outcome.status.code(),
-      outcome.status.message() + "; what came is kept. Go on with csnap-admin send --resume " +
-          outcome.token->to_string() + ", or give it up with csnap-admin receive --abort");
+  const Status failure = input_ended_by_signal()
+                             ? outcome.status.with_context("told to end by a signal")
+                             : outcome.status;
+  if (!outcome.token) return failure;
+  if (line.json) {
+    json::object object = error_json(failure);
+    object["token"] = outcome.token->to_string();
+    std::cout << to_json_text(object);
+    told = true;
+  }
+  return Status(failure.code(), failure.message() +
+                                    "; what came is kept. Go on with csnap-admin send --resume " +
+                                    outcome.token->to_string() +
+                                    ", or give it up with csnap-admin receive --abort");
 }
 
 }  // namespace csnap

@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "proto/address.h"
 #include "tools/common/size.h"
 #include "tools/stream/stream_format.h"
 
@@ -12,8 +13,8 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr std::array<std::string_view, 6> kOfSend{"from",    "compress", "limit",
-                                                  "dry-run", "output",   "resume"};
+constexpr std::array<std::string_view, 7> kOfSend{"from",   "compress", "limit", "dry-run",
+                                                  "output", "to",       "resume"};
 constexpr std::array<std::string_view, 5> kOfReceive{"input", "state", "resume-from-token",
                                                      "resume-token", "abort"};
 
@@ -46,6 +47,16 @@ Status take_file(const po::variables_map& values, StreamLine& line) {
   return {};
 }
 
+Status take_destination(const po::variables_map& values, StreamLine& line) {
+  line.output = text_of(values, "output");
+  line.to = text_of(values, "to");
+  if (values.count("to") == 0) return {};
+  if (values.count("output") != 0)
+    return Status(Code::invalid, "--to and --output do not go together");
+  const auto address = parse_address(line.to);
+  return address.ok() ? Status() : address.status().with_context("--to " + line.to);
+}
+
 Status take_limit(const po::variables_map& values, StreamLine& line) {
   if (values.count("limit") == 0) return {};
   const auto rate = parse_size(text_of(values, "limit"));
@@ -71,6 +82,9 @@ void add_stream_options(po::options_description& options) {
   add("from", text("OLD"), "send: only what differs from this snapshot, which the receiver has");
   add("file", text("NAME"), "send, receive: what the volume is called in the stream (volume.img)");
   add("output", text("FILE"), "send: write there, not to standard output");
+  add("to", text("ADDRESS"),
+      "send: to the csnapd there, which receives it, and tell what it says; unix:PATH or "
+      "HOST:PORT");
   add("compress", text("zstd"), "send: compress; receive finds out by itself");
   add("limit", text("RATE"), "send: at most so many bytes a second, such as 10M");
   add("dry-run", "send: say what would be read, and send nothing");
@@ -88,7 +102,6 @@ Status take_stream_options(const po::variables_map& values, const std::string& c
   if (command != "send" && command != "receive" && values.count("file") != 0)
     return Status(Code::invalid, "--file is for send and receive");
   line.from = text_of(values, "from");
-  line.output = text_of(values, "output");
   line.input = text_of(values, "input");
   line.dry_run = values.count("dry-run") != 0;
   line.show_token = values.count("resume-token") != 0;
@@ -96,6 +109,7 @@ Status take_stream_options(const po::variables_map& values, const std::string& c
   CSNAP_TRY(take_token(values, "resume", line));
   CSNAP_TRY(take_token(values, "resume-from-token", line));
   CSNAP_TRY(take_file(values, line));
+  CSNAP_TRY(take_destination(values, line));
   CSNAP_TRY(take_limit(values, line));
   return take_compression(values, line);
 }

@@ -17,6 +17,7 @@ struct StreamLine {
   std::string from;                   // send
   std::string file;                   // what the volume is called in a stream; empty: the default
   std::string output;                 // send; empty: standard output
+  std::string to;                     // send: address of the server that receives; empty: none
   std::string input;                  // receive; empty: standard input
   std::optional<ResumeToken> resume;  // send: go on there; receive: the stream does
   std::uint64_t limit = 0;            // send: bytes a second

@@ -112,7 +112,7 @@ _csnap_admin() {
         ;;
     esac
   done
-  if [[ $prev == --server ]]; then
+  if [[ $prev == --server || $prev == --to ]]; then
     _csnap_address
   elif [[ $prev == --bad-sectors ]]; then
     _csnap_paths
@@ -136,8 +136,8 @@ _csnap_admin() {
     elif [[ $command == copy ]]; then
       _csnap_words "--force --progress --server --json --help"
     elif [[ $command == send ]]; then
-      _csnap_words "--from --file --output --compress --limit --dry-run --resume --progress --server
-        --json --help"
+      _csnap_words "--from --to --file --output --compress --limit --dry-run --resume --force --progress
+        --server --json --help"
     elif [[ $command == receive ]]; then
       _csnap_words "--input --file --resume-from-token --resume-token --abort --force
         --progress --server --json --help"

@@ -7,7 +7,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "tools/csnapd/options.h"
@@ -16,6 +18,14 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
+
+// Beside this program, whatever it was started as.
+std::string find_receiver() {
+  std::error_code unknown;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  const std::string path = self.parent_path() / "csnap-admin";
+  return !unknown && ::access(path.c_str(), X_OK) == 0 ? path : std::string();
+}
 
 void set_up_log(const std::string& level) {
   auto logger = spdlog::stderr_color_st("csnapd");
@@ -45,6 +55,7 @@ int main(int argc, char** argv) {
   }
   set_up_log(options->log_level);
   options->daemon.program = "csnapd " CSNAP_VERSION;
+  options->daemon.receiver = find_receiver();
   // Told whatever the log level is: somebody may be waiting for it.
   options->daemon.ready = [](const std::string& line) {
     std::fprintf(stderr, "csnapd: ready, %s\n", line.c_str());

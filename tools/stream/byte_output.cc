@@ -17,6 +17,18 @@ namespace {
 
 constexpr int kLevel = 3;
 
+Status write_to(int fd, const std::string& name, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EPIPE)
+      return Status(Code::cancelled, name + ": whoever reads the stream has gone");
+    if (n < 0) return errno_status(errno, name + ": cannot be written to");
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
 }  // namespace
 
 std::size_t RateLimit::piece() const {
@@ -34,7 +46,12 @@ void RateLimit::pass(std::size_t bytes) {
 }
 
 ByteOutput::ByteOutput(int fd, std::string name, const OutputOptions& options)
-    : fd_(fd), name_(std::move(name)), limit_(options.bytes_per_second) {
+    : ByteOutput([fd, name = std::move(name)](
+                     std::span<const std::byte> bytes) { return write_to(fd, name, bytes); },
+                 options) {}
+
+ByteOutput::ByteOutput(Sink sink, const OutputOptions& options)
+    : sink_(std::move(sink)), limit_(options.bytes_per_second) {
   if (!options.compress) return;
   zstd_ = ZSTD_createCCtx();
   if (zstd_ == nullptr) throw std::bad_alloc();
@@ -51,13 +68,9 @@ Status ByteOutput::put(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const auto piece = bytes.first(std::min(bytes.size(), limit_.piece()));
     limit_.pass(piece.size());
-    const ssize_t n = ::write(fd_, piece.data(), piece.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EPIPE)
-      return Status(Code::cancelled, name_ + ": whoever reads the stream has gone");
-    if (n < 0) return errno_status(errno, name_ + ": cannot be written to");
-    written_ += static_cast<std::uint64_t>(n);
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    CSNAP_TRY(sink_(piece));
+    written_ += piece.size();
+    bytes = bytes.subspan(piece.size());
   }
   return {};
 }

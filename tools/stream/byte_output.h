@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a stream goes: bytes, compressed or not, at no more than a rate, to a file descriptor.
+// Where a stream goes: bytes, compressed or not, at no more than a rate, to a file descriptor or
+// wherever else.
 // Threading: one thread. Errors: io_error, no_space; cancelled when the reader of a pipe is gone.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +39,10 @@ struct OutputOptions {
 
 class ByteOutput {
  public:
+  // Takes all of them.
+  using Sink = std::function<Status(std::span<const std::byte>)>;
+
+  ByteOutput(Sink sink, const OutputOptions& options);
   // name: for messages. The descriptor stays the caller's.
   ByteOutput(int fd, std::string name, const OutputOptions& options);
   ~ByteOutput();
@@ -53,8 +58,7 @@ class ByteOutput {
   Status compress(std::span<const std::byte> bytes, bool last);
   Status put(std::span<const std::byte> bytes);
 
-  const int fd_;
-  const std::string name_;
+  const Sink sink_;
   RateLimit limit_;
   ZSTD_CCtx_s* zstd_ = nullptr;  // null: not compressed
   std::vector<std::byte> compressed_;

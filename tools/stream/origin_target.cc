@@ -19,6 +19,8 @@ namespace {
 constexpr std::size_t kCopyBytes = 4u << 20;
 constexpr std::size_t kZeroBlockBytes = 4096;
 constexpr std::chrono::seconds kSaveEvery{5};
+// Somebody waits who sends the stream: a server that has gone is not waited for longer.
+constexpr std::chrono::seconds kServerAway{60};
 
 std::uint64_t count_chunks(const std::vector<ChunkRun>& runs) {
   std::uint64_t count = 0;
@@ -64,6 +66,7 @@ Result<std::unique_ptr<OriginTarget>> OriginTarget::open(Admin& admin,
   volume.addresses = options.addresses;
   volume.receiving = true;
   volume.client_name = own_client_name() + ", receiving";
+  volume.give_up_after = kServerAway;
   CSNAP_ASSIGN(target->origin_, open_origin(admin, volume));
   CSNAP_ASSIGN(target->list_, admin.list());
   CSNAP_ASSIGN(const auto status, admin.status());
