@@ -144,6 +144,7 @@ class World {
   void remove();
   void rename();
   void seal();  // world_seal.cc
+  void seal_when_left(SnapshotId id, unsigned patience);
   void ask_seal(SnapshotId id);
   void sealed(SnapshotId id, const Admin::Answer& answer);
   void look(Op op);

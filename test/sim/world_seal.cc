@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sealed snapshots: a UUID and a transid that were told stand for one content for ever, until the
 // snapshot is written to, and no transid is told of two.
+#include <algorithm>
 #include <utility>
 
 #include "test/sim/world.h"
@@ -10,11 +11,25 @@ namespace csnap::sim {
 // Who may write to it is asked to go first, or not.
 void World::seal() {
   const SnapshotState* s = pick_snapshot();
-  if (s == nullptr) return;
+  // Rather one that is in use.
+  const Client* user = random.below(2) == 0 ? pick_client(false, true) : nullptr;
+  if (user != nullptr && snapshots_.contains(user->volume()))
+    s = &snapshots_.at(user->volume());
+  if (s == nullptr) return create();
+  if (s->deleted || s->delete_asked) return;
   if (random.below(3) == 0) return ask_seal(s->id);
   for (const ClientPtr& c : clients_)
     if (c->volume() == s->id && !c->read_only() && c->usable()) c->leave();
-  scheduler.in(random.below(20 * kMilli), [this, id = s->id] { ask_seal(id); });
+  seal_when_left(s->id, 100);
+}
+
+void World::seal_when_left(SnapshotId id, unsigned patience) {
+  const bool open = std::any_of(clients_.begin(), clients_.end(), [&](const ClientPtr& c) {
+    return c->volume() == id && !c->read_only();
+  });
+  if (!open && !admin_.busy()) return ask_seal(id);
+  if (patience == 0) return;
+  scheduler.in(random.below(4 * kMilli) + 1, [=, this] { seal_when_left(id, patience - 1); });
 }
 
 void World::ask_seal(SnapshotId id) {
