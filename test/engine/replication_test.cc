@@ -255,6 +255,8 @@ TEST_CASE("Only what is being received is created as received") {
   nameless.path.clear();
   leave_receiving(rig, nameless);
   CHECK(outcome(create_received(rig, "b")) == Code::stale);
+  leave_receiving(rig, receive_of("b", true));
+  CHECK(outcome(create_received(rig, "b")) == Code::stale);
   CHECK(rig.engine().list().empty());
   leave_receiving(rig, receive_of("b"));
   CHECK(create_received(rig, "b").ok());
