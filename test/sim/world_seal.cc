@@ -13,8 +13,7 @@ void World::seal() {
   const SnapshotState* s = pick_snapshot();
   // Rather one that is in use.
   const Client* user = random.below(2) == 0 ? pick_client(false, true) : nullptr;
-  if (user != nullptr && snapshots_.contains(user->volume()))
-    s = &snapshots_.at(user->volume());
+  if (user != nullptr && snapshots_.contains(user->volume())) s = &snapshots_.at(user->volume());
   if (s == nullptr) return create();
   if (s->deleted || s->delete_asked) return;
   if (random.below(3) == 0) return ask_seal(s->id);
