@@ -72,7 +72,7 @@ Snapshot snapshot_now(Rig& rig, const std::string& name) {
 }
 
 Replication replication_now(Rig& rig) {
-  return rig.engine().status().superblock.replication;
+  return rig.engine().status().replication;
 }
 
 void lose_power(Rig& rig) {

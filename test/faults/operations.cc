@@ -176,7 +176,7 @@ void receive_some(Rig& rig) {
 }
 
 void receiving_or_not(Rig& rig) {
-  const auto receiving = rig.engine().status().superblock.replication.receiving;
+  const auto receiving = rig.engine().status().replication.receiving;
   require(!receiving || *receiving == receive_of_late(true), "something else is being received");
 }
 
@@ -194,7 +194,7 @@ void create_received(Rig& rig) {
 }
 
 void received_or_not(Rig& rig) {
-  const auto receiving = rig.engine().status().superblock.replication.receiving;
+  const auto receiving = rig.engine().status().replication.receiving;
   const auto found = rig.engine().find_snapshot("late");
   require(found.ok() != receiving.has_value(), "it was received and is being received, or neither");
   require(!found.ok() || (found->received && !found->written), "it does not know what it is");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a store at rest holds, and whether that is sound.
 #include <memory>
+#include <utility>
 
 #include "server/recovery.h"
 #include "store/crc.h"
@@ -89,9 +90,11 @@ std::string state_of(Rig& rig) {
          ", free chunks " + std::to_string(s.data.free_chunks) + ", free blocks " +
          std::to_string(s.data.free_blocks) + " and " + std::to_string(s.metadata.free_blocks) +
          ", next snapshot " + std::to_string(s.next_snapshot.value) + ", role " +
-         std::to_string(static_cast<int>(s.replication.role)) +
-         (s.replication.receiving ? " receiving " + s.replication.receiving->name : "") + "\n" +
-         tables_of(state) + clients_of(state) + exceptions_of(state);
+         std::to_string(static_cast<int>(std::as_const(state).replication().role)) +
+         (std::as_const(state).replication().receiving
+              ? " receiving " + std::as_const(state).replication().receiving->name
+              : "") +
+         "\n" + tables_of(state) + clients_of(state) + exceptions_of(state);
 }
 
 std::string everything_wrong(Rig& rig, std::optional<CheckArea> but) {
