@@ -28,21 +28,11 @@ std::uint64_t count_chunks(const std::vector<ChunkRun>& runs) {
   return count;
 }
 
-// Who has the origin open and is not gone.
-Result<std::string> holders(Admin& admin) {
-  CSNAP_ASSIGN(const auto clients, admin.clients());
-  std::string names;
-  for (const auto& client : clients)
-    if (client.volume == 0 && client.connected)
-      names += (names.empty() ? "" : "; ") + client.client_name;
-  return names;
-}
-
 Result<std::unique_ptr<Volume>> open_origin(Admin& admin, const OpenOptions& options) {
   for (;;) {
     auto opened = Volume::open(options);
     if (opened.status().code() != Code::busy) return opened;
-    CSNAP_ASSIGN(const std::string names, holders(admin));
+    CSNAP_ASSIGN(const std::string names, who_has_origin(admin));
     if (!names.empty())
       return Status(Code::busy, opened.status().message() + " (open: " + names + ")");
     // Of those that are gone the leases end.
@@ -51,6 +41,15 @@ Result<std::unique_ptr<Volume>> open_origin(Admin& admin, const OpenOptions& opt
 }
 
 }  // namespace
+
+Result<std::string> who_has_origin(Admin& admin) {
+  CSNAP_ASSIGN(const auto clients, admin.clients());
+  std::string names;
+  for (const auto& client : clients)
+    if (client.volume == 0 && client.connected && !client.read_only)
+      names += (names.empty() ? "" : "; ") + client.client_name;
+  return names;
+}
 
 std::optional<ResumeToken> token_of(const std::optional<UnfinishedReceive>& receiving) {
   if (!receiving || !receiving->resumable || receiving->path.empty()) return std::nullopt;
@@ -71,6 +70,7 @@ Result<std::unique_ptr<OriginTarget>> OriginTarget::open(Admin& admin,
   CSNAP_ASSIGN(target->list_, admin.list());
   CSNAP_ASSIGN(const auto status, admin.status());
   target->receiving_ = status.replication.receiving;
+  target->role_ = status.replication.role;
   return target;
 }
 
@@ -108,6 +108,16 @@ Result<std::string> OriginTarget::begin(const StreamBegin& begin) {
   writer_ = std::make_unique<WriteBehind>(*origin_);
   in_order_ = true;
   saved_ = Clock::now();
+  CSNAP_ASSIGN(std::string path, begin_any(begin));
+  // Not before: what was refused has changed nothing.
+  if (options_.replica && role_ == ReplicationRole::none) {
+    CSNAP_TRY(admin_.set_role(ReplicationRole::replica));
+    role_ = ReplicationRole::replica;
+  }
+  return path;
+}
+
+Result<std::string> OriginTarget::begin_any(const StreamBegin& begin) {
   if (begin.from) return go_on(begin);
   return begin.parent ? begin_incremental(begin) : begin_full(begin);
 }
@@ -138,9 +148,9 @@ Result<std::string> OriginTarget::begin_incremental(const StreamBegin& begin) {
   const bool by_us = receiving_ && receiving_->parent_id.value == parent.id;
   const bool undone = by_us && receiving_->undone;
   if (!changed.empty() && !by_us && !options_.force)
-    return Status(Code::busy, "the origin is not as the stream's parent is: " +
-                                  std::to_string(count_chunks(changed)) +
-                                  " chunks were written to since; --force gives them up");
+    return Status(Code::exists, "the origin is not as the stream's parent is: " +
+                                    std::to_string(count_chunks(changed)) +
+                                    " chunks were written to since; --force gives them up");
   const std::string& path = !parent.received_path.empty() ? parent.received_path : options_.file;
   receiving_ = UnfinishedReceive{
       begin.name, begin.identity, begin.parent, SnapshotId(parent.id), path, 0, false};
