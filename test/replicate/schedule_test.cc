@@ -58,6 +58,7 @@ TEST_CASE("Scheduled names have the time, and are taken by nobody") {
   CHECK(scheduled_name("r-", kThen, list_of({"r-20261122T034938Z"})) == "r-20261122T034938Z-2");
   CHECK(scheduled_name("r-", kThen, list_of({"r-20261122T034938Z", "r-20261122T034938Z-2"})) ==
         "r-20261122T034938Z-3");
+  CHECK(scheduled_name("r-", kThen, list_of({"r-20261122T034938Z-2"})) == "r-20261122T034938Z-3");
 }
 
 TEST_CASE("Scheduled names are told from others") {

@@ -24,8 +24,10 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
+// A number is not used before a later one is gone: the name may be there still at the other server.
 bool taken(const Admin::SnapshotList& list, const std::string& name) {
-  return std::ranges::any_of(list.snapshots, [&](const auto& entry) { return entry.name == name; });
+  return std::ranges::any_of(list.snapshots,
+                             [&](const auto& entry) { return entry.name.starts_with(name); });
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ constexpr std::size_t kZeroBlockBytes = 4096;
 constexpr std::chrono::seconds kSaveEvery{5};
 // Somebody waits who sends the stream: a server that has gone is not waited for longer.
 constexpr std::chrono::seconds kServerAway{60};
+constexpr std::chrono::seconds kUntilKnown{5};
 
 std::uint64_t count_chunks(const std::vector<ChunkRun>& runs) {
   std::uint64_t count = 0;
@@ -289,6 +290,20 @@ Status OriginTarget::save_position() {
   u.resumable = u.resumable && in_order_ && writer_->ascending();
   saved_ = Clock::now();
   return save();
+}
+
+// Said twice it means the same: so a server that goes away and comes back meanwhile does no harm.
+// It knows our session again a moment after that.
+Status OriginTarget::save() {
+  const auto began = Clock::now();
+  for (;;) {
+    const Status saved = admin_.set_receiving(receiving_);
+    const auto patience = saved.code() == Code::unavailable ? kServerAway
+                          : saved.code() == Code::stale     ? kUntilKnown
+                                                            : std::chrono::seconds(0);
+    if (Clock::now() - began >= patience) return saved;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 Status OriginTarget::keep() {

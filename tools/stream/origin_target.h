@@ -81,7 +81,7 @@ class OriginTarget : public ReceiveTarget {
   Status copy(Volume& from, std::uint64_t from_offset, WriteBehind& writer, std::uint64_t offset,
               std::uint64_t length);
   Status save_position();
-  Status save() { return admin_.set_receiving(receiving_); }
+  Status save();
 
   using Clock = std::chrono::steady_clock;
   Admin& admin_;
