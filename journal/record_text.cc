@@ -78,12 +78,11 @@ std::string text_of(const SnapshotReceived& r) {
 }
 std::string text_of(const ReplicationChanged& r) {
   const auto& receiving = r.replication.receiving;
-  return "replication changed: role " +
-         std::to_string(static_cast<unsigned>(r.replication.role)) + ", " +
-         std::to_string(r.replication.replicas.size()) + " replicas, " +
-         (receiving ? "receiving \"" + receiving->name + "\" up to " +
-                          std::to_string(receiving->offset)
-                    : std::string("receiving nothing"));
+  return "replication changed: role " + std::to_string(static_cast<unsigned>(r.replication.role)) +
+         ", " + std::to_string(r.replication.replicas.size()) + " replicas, " +
+         (receiving
+              ? "receiving \"" + receiving->name + "\" up to " + std::to_string(receiving->offset)
+              : std::string("receiving nothing"));
 }
 
 }  // namespace

@@ -114,8 +114,8 @@ struct ReplicationChanged {
 
 using Record = std::variant<ExceptionAdded, SharesCleared, DataMutable, SnapshotCreated,
                             SnapshotRenamed, SnapshotDeleted, DeletionProgress, DeletionFinished,
-                            ClientOpened, ClientClosed, ClientPool, ServerStarted,
-                            SnapshotWritten, SnapshotSealed, SnapshotReceived, ReplicationChanged>;
+                            ClientOpened, ClientClosed, ClientPool, ServerStarted, SnapshotWritten,
+                            SnapshotSealed, SnapshotReceived, ReplicationChanged>;
 
 // Appends the bytes of a record.
 void encode_record(const Record& record, std::vector<std::byte>& out);

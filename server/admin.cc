@@ -77,6 +77,7 @@ EngineStatus Engine::status() const {
   const Impl& e = *impl_;
   EngineStatus s;
   s.superblock = e.state->superblock();
+  s.replication = e.state->replication();
   for (const auto& snapshot : e.state->snapshots().all())
     ++(snapshot.deleting ? s.deleting : s.snapshots);
   s.clients = e.clients.size();

@@ -68,7 +68,7 @@ void Barrier::reconsider() {
 
 Status Barrier::build(const Creation& creation, SnapshotId& id, std::vector<Record>& records) {
   const auto& snapshots = engine_.state->snapshots();
-  Replication replication = engine_.state->superblock().replication;
+  Replication replication = engine_.state->replication();
   const auto bit = std::as_const(snapshots).free_bit();
   if (!bit) return Status(Code::no_space, "there are 64 snapshots already");
   if (engine_.state->snapshots().find_live(creation.name))

@@ -135,9 +135,10 @@ void StoreCheck::report_tables(const std::vector<TableFault>& faults) {
     const bool snapshots = fault.kind == BlockKind::snapshots;
     (snapshots ? snapshots_damaged_ : clients_damaged_) = true;
     add(snapshots ? CheckArea::snapshots : CheckArea::clients, Severity::damage, fault.block,
-        fault.what + (snapshots ? "; names and identities of up to 16 snapshots are lost; content "
-                                  "of their own is not, and a repair gives it another name"
-                                : "; sessions of clients are forgotten"));
+        fault.what + (snapshots
+                          ? "; names and identities of up to 16 snapshots are lost; content "
+                            "of their own is not, and a repair gives it another name"
+                          : "; sessions of clients, or what is known of streams, are forgotten"));
   }
   if (snapshots_damaged_ && !before)
     report_.doubts.push_back(

@@ -55,7 +55,7 @@ void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Access access,
   ++changes;
   auto build = [this, id, volume, access](std::vector<Record>& records) -> Status {
     records.push_back(ClientOpened{id, volume});
-    const Replication& replication = state->superblock().replication;
+    const Replication& replication = state->replication();
     // What was brought back to a snapshot will not be as that any more.
     if (volume == kOrigin && access == Access::write && replication.receiving)
       records.push_back(ReplicationChanged{{replication.role, std::nullopt, replication.replicas}});

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::size_t kWriteBytes = 256u << 10;
 
-DumpHeader header_of(const Superblock& s, Sequence last) {
+DumpHeader header_of(const StoreState& state, Sequence last) {
+  const Superblock& s = state.superblock();
   DumpHeader h;
   h.uuid = s.uuid;
   // Bytes that are no text could not be written as JSON.
@@ -22,7 +23,7 @@ DumpHeader header_of(const Superblock& s, Sequence last) {
   h.epoch = s.epoch;
   h.sequence = last;
   h.next_snapshot = s.next_snapshot;
-  h.replication = s.replication;
+  h.replication = state.replication();
   h.chunk_size = s.chunk_size();
   h.origin_size = s.origin_size;
   h.store_size = s.data.blocks * kBlockSize;
@@ -59,7 +60,7 @@ class Dump {
   Dump(StoreState& state, const DumpSink& sink) : state_(state), sink_(sink) {}
 
   Result<DumpTotals> write(Sequence last) {
-    text_ += dump_line(header_of(state_.superblock(), last));
+    text_ += dump_line(header_of(state_, last));
     for (const Snapshot& snapshot : std::as_const(state_).snapshots().all()) {
       text_ += dump_line(snapshot);
       ++totals_.snapshots;

@@ -69,7 +69,6 @@ Result<Superblock> plan_of(const DumpHeader& h) {
   s.journal = BlockAddress(h.journal);
   s.journal_blocks = h.journal_blocks;
   s.next_snapshot = h.next_snapshot;
-  s.replication = h.replication;
   s.checkpoint = h.sequence;
   s.tail.sequence = h.sequence + 1;
   if (const Status sound = check_superblock(s); !sound.ok())

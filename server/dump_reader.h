@@ -34,6 +34,7 @@ class DumpReader {
   // The tables as far as they were read: whole when the first exception was.
   const SnapshotTable& snapshots() const { return snapshots_; }
   const ClientTable& sessions() const { return sessions_; }
+  const Replication& replication() const { return header_.replication; }
   const DumpTotals& totals() const { return totals_; }
   // Of all lines up to now: the same text has the same.
   std::uint32_t fingerprint() const { return fingerprint_; }

@@ -93,6 +93,7 @@ struct ClientInfo {
 };
 struct EngineStatus {
   Superblock superblock;  // as of now
+  Replication replication;
   std::uint64_t snapshots = 0, deleting = 0, clients = 0;
   std::uint64_t store_chunks = 0, free_chunks = 0, held_chunks = 0, exception_chunks = 0;
   std::uint64_t cache_blocks = 0, cache_capacity = 0, dirty_blocks = 0;

@@ -20,7 +20,7 @@ Status Engine::Impl::admit(SnapshotId volume, Access access, bool resumed) const
   if (volume != kOrigin)
     return access == Access::write ? Status()
                                    : Status(Code::invalid, "streams are received by the origin");
-  const Replication& replication = state->superblock().replication;
+  const Replication& replication = state->replication();
   if (accessed(kOrigin, Access::receive))
     return Status(Code::busy, "a stream is being received into the origin");
   if (access == Access::write) {
@@ -101,7 +101,7 @@ void Engine::Impl::change_replication(std::function<Status(Replication&)> change
   if (stopping) return done(Status(Code::unavailable, "the server is stopping"));
   ++changes;
   committer->add({[this, change = std::move(change)](std::vector<Record>& records) -> Status {
-                    Replication next = state->superblock().replication;
+                    Replication next = state->replication();
                     CSNAP_TRY(change(next));
                     CSNAP_TRY(check_replication(next));
                     records.push_back(ReplicationChanged{std::move(next)});

@@ -220,6 +220,7 @@ class Restore {
     StoreState& state = offline_->state();
     state.snapshots() = reader.snapshots();
     state.clients() = reader.sessions();
+    state.replication() = reader.replication();
     state.tables_changed();
     for (const ClientEntry& session : std::as_const(state).clients().all())
       for (const StoreRun& pool : session.pools)

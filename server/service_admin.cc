@@ -284,7 +284,7 @@ void Service::Impl::on_get_status(Channel& c, const Frame& f) {
   wire::GetStatusReply out;
   fill_store(status, out);
   fill_server(status, out);
-  fill_replication(status.superblock.replication, out);
+  fill_replication(status.replication, out);
   if (c.role != wire::ROLE_OBSERVER) describe_devices(*out.mutable_devices());
   out.set_connections(channels.size());
   out.set_incarnation(uuid_to_proto(options.incarnation));

@@ -35,6 +35,8 @@ Result<std::unique_ptr<StoreState>> StoreState::load(const Superblock& superbloc
     CSNAP_ASSIGN(state->snapshots_,
                  SnapshotTable::decode(state->cache(), state->superblock_, faults));
     CSNAP_ASSIGN(state->clients_, ClientTable::decode(state->cache(), state->superblock_, faults));
+    CSNAP_ASSIGN(state->replication_,
+                 decode_replication(state->cache(), state->superblock_, faults));
     return {};
   }));
   for (const auto& client : state->clients_.all())
@@ -220,13 +222,17 @@ Status StoreState::apply_one(const SnapshotReceived& r, std::vector<StoreRun>&) 
 }
 
 Status StoreState::apply_one(const ReplicationChanged& r, std::vector<StoreRun>&) {
-  superblock_.replication = r.replication;
+  replication_ = r.replication;
+  clients_changed_ = true;
   return {};
 }
 
 Status StoreState::store_tables() {
   if (snapshots_changed_) CSNAP_TRY(snapshots_.encode(*cache_, superblock_));
-  if (clients_changed_) CSNAP_TRY(clients_.encode(*cache_, superblock_));
+  if (clients_changed_) {
+    CSNAP_TRY(clients_.encode(*cache_, superblock_));
+    CSNAP_TRY(encode_replication(replication_, *cache_, superblock_));
+  }
   snapshots_changed_ = clients_changed_ = false;
   return {};
 }

@@ -70,6 +70,8 @@ class StoreState {
   ExceptionTree& tree() { return tree_; }
   SnapshotTable& snapshots() { return snapshots_; }
   const SnapshotTable& snapshots() const { return snapshots_; }
+  Replication& replication() { return replication_; }
+  const Replication& replication() const { return replication_; }
   ClientTable& clients() { return clients_; }
   const ClientTable& clients() const { return clients_; }
 
@@ -116,6 +118,7 @@ class StoreState {
   ExceptionTree tree_;
   SnapshotTable snapshots_;
   ClientTable clients_;
+  Replication replication_;
   StoreWatcher* watcher_ = nullptr;
   bool snapshots_changed_ = false;
   bool clients_changed_ = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a store remembers of streams: how far a receive had come, whether the volume is a copy of
-// another one, and which servers have copies of it. Kept in the superblock, changed by records.
+// another one, and which servers have copies of it. Changed by records, kept beside the tables.
 // Threading: values.
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a store remembers of streams, as bytes, and the limits that they set.
-// docs/format/superblock.md has the bytes.
+// docs/format/tables.md has the bytes.
 // Threading: any.
 #pragma once
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes of what a store remembers of streams; see docs/format/superblock.md. Layout only.
+// The bytes of what a store remembers of streams; see docs/format/tables.md. Layout only.
 #pragma once
 
 #include <cstddef>

@@ -5,7 +5,6 @@
 #include <cassert>
 #include <cstring>
 
-#include "store/replication_codec.h"
 #include "store/superblock_check.h"
 #include "store/superblock_format.h"
 
@@ -137,7 +136,6 @@ void encode_superblock(const Superblock& superblock, BlockAddress address, Mutab
   disk.tail_block.set(superblock.tail.block);
   disk.tail_sequence.set(superblock.tail.sequence.value);
   disk.reign.set(superblock.reign.value);
-  encode_replication(superblock.replication, std::as_writable_bytes(std::span(disk.replication)));
   seal_block(out, BlockKind::superblock, address, superblock.uuid, superblock.checkpoint);
 }
 
@@ -180,7 +178,6 @@ Result<Superblock> decode_superblock(ConstBlock block, BlockAddress address) {
   s.checkpoint = Sequence(disk.checkpoint.get());
   s.tail = {disk.tail_block.get(), Sequence(disk.tail_sequence.get())};
   s.reign = Sequence(disk.reign.get());
-  CSNAP_ASSIGN(s.replication, decode_replication(std::as_bytes(std::span(disk.replication))));
   CSNAP_TRY(check_superblock(s));
   return s;
 }

@@ -12,7 +12,6 @@
 #include <string>
 
 #include "store/block_cache.h"
-#include "store/replication.h"
 #include "store/status.h"
 #include "store/types.h"
 #include "store/uuid.h"
@@ -82,7 +81,6 @@ struct Superblock {
   std::uint64_t tree_blocks = 0;  // leaves and nodes
   std::uint64_t exceptions = 0;   // store chunks that hold an exception
   SnapshotId next_snapshot{1};    // also the next transid of a snapshot whose content changed
-  Replication replication;
 
   Sequence checkpoint;   // the homes hold the state after this commit
   JournalPosition tail;  // the oldest commit that recovery must read

@@ -107,7 +107,7 @@ Status check_superblock(const Superblock& s) {
     return bad("an origin of " + std::to_string(s.origin_size) + " bytes");
   if (s.snapshot_blocks < kSnapshotBlocks)
     return bad(std::to_string(s.snapshot_blocks) + " blocks for the snapshot table");
-  if (s.client_blocks == 0) return bad("no client table");
+  if (s.client_blocks < 2) return bad("no client table");
   if (s.checksum_blocks < checksum_blocks_for(s))
     return bad(std::to_string(s.checksum_blocks) + " blocks for the checksums");
   if (s.checksums_ready > s.checksum_blocks)

@@ -9,7 +9,6 @@
 
 #include "store/block_format.h"
 #include "store/endian.h"
-#include "store/replication_codec.h"
 
 namespace csnap {
 
@@ -88,9 +87,7 @@ struct SuperblockDisk {
   // What follows never changes: so a disk that writes sectors of 512 bytes whole does not tear it.
   char label[64];
   char feature_names[64][kFeatureName];  // by bit of `incompatible`
-  // Changes only while a stream is received or sent.
-  U8 replication[kReplicationBytes];
-  U8 reserved[720];
+  U8 reserved[1472];
 };
 static_assert(alignof(SuperblockDisk) == 1 && sizeof(SuperblockDisk) == kBlockSize);
 static_assert(offsetof(SuperblockDisk, magic) == 64);
@@ -108,8 +105,7 @@ static_assert(offsetof(SuperblockDisk, reign) == 400);
 static_assert(offsetof(SuperblockDisk, holder) == 408);
 static_assert(offsetof(SuperblockDisk, label) == 512);
 static_assert(offsetof(SuperblockDisk, feature_names) == 576);
-static_assert(offsetof(SuperblockDisk, replication) == 2624);
-static_assert(offsetof(SuperblockDisk, reserved) == 3376);
+static_assert(offsetof(SuperblockDisk, reserved) == 2624);
 
 // On a data device whose metadata lies elsewhere. The store's UUID is in the header.
 struct DataLabelDisk {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two small tables of a store, held whole in memory: its snapshots and its clients' sessions.
+// The two small tables of a store, held whole in memory: its snapshots and its clients' sessions;
+// and behind the latter, what it remembers of streams.
 // encode() writes a table's blocks into the cache (dirty if they changed) before a checkpoint;
 // decode() reads them and blocks while it does. corrupt for whatever they could not have said.
 // Pointers from find() are good until the table is changed.
@@ -15,8 +16,8 @@
 #include <vector>
 
 #include "store/block_cache.h"
+#include "store/replication.h"
 #include "store/status.h"
-#include "store/stream_identity.h"
 #include "store/superblock.h"
 #include "store/types.h"
 #include "store/uuid.h"
@@ -121,5 +122,11 @@ class ClientTable {
   std::size_t capacity_;
   std::vector<ClientEntry> clients_;
 };
+
+// The last block of the clients' area. Its fault, if it has one: nothing is remembered.
+Status encode_replication(const Replication& replication, BlockCache& cache,
+                          const Superblock& superblock);
+Result<Replication> decode_replication(BlockCache& cache, const Superblock& superblock,
+                                       std::vector<TableFault>* faults = nullptr);
 
 }  // namespace csnap

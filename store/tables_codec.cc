@@ -185,21 +185,49 @@ Result<SnapshotTable> SnapshotTable::decode(BlockCache& cache, const Superblock&
 }
 
 std::size_t ClientTable::capacity_of(const Superblock& superblock) {
-  return superblock.client_blocks * kClientsPerBlock;
+  return (superblock.client_blocks - 1) * kClientsPerBlock;
 }
 
 Status ClientTable::encode(BlockCache& cache, const Superblock& superblock) const {
   return encode_area<ClientDisk>(cache, BlockKind::clients, superblock.clients,
-                                 superblock.client_blocks, clients_);
+                                 superblock.client_blocks - 1, clients_);
 }
 
 Result<ClientTable> ClientTable::decode(BlockCache& cache, const Superblock& superblock,
                                         std::vector<TableFault>* faults) {
   ClientTable table(capacity_of(superblock));
   CSNAP_TRY(decode_area<ClientDisk>(cache, BlockKind::clients, superblock.clients,
-                                    superblock.client_blocks, superblock, faults,
+                                    superblock.client_blocks - 1, superblock, faults,
                                     [&](const ClientEntry& c) { return table.add(c); }));
   return table;
+}
+
+Status encode_replication(const Replication& replication, BlockCache& cache,
+                          const Superblock& superblock) {
+  const BlockAddress block = superblock.clients + (superblock.client_blocks - 1);
+  std::array<std::byte, kBlockPayload> wanted{};
+  encode_replication(replication, std::span(wanted).first(kReplicationBytes));
+  const auto there = cache.read(block, BlockKind::clients);
+  if (there.ok() &&
+      std::memcmp(there->data() + sizeof(BlockHeader), wanted.data(), wanted.size()) == 0)
+    return {};
+  std::memcpy(cache.create(block, BlockKind::clients).data() + sizeof(BlockHeader), wanted.data(),
+              wanted.size());
+  return {};
+}
+
+Result<Replication> decode_replication(BlockCache& cache, const Superblock& superblock,
+                                       std::vector<TableFault>* faults) {
+  const BlockAddress address = superblock.clients + (superblock.client_blocks - 1);
+  const auto decode = [&]() -> Result<Replication> {
+    CSNAP_TRY(cache.fetch_sync(address));
+    CSNAP_ASSIGN(const ConstBlock block, cache.read(address, BlockKind::clients));
+    return decode_replication(block.subspan(sizeof(BlockHeader), kReplicationBytes));
+  };
+  auto decoded = decode();
+  if (decoded.ok() || !faults) return decoded;
+  faults->push_back({address, BlockKind::clients, decoded.status().message()});
+  return Replication();
 }
 
 }  // namespace csnap

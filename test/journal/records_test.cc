@@ -217,7 +217,8 @@ TEST_CASE("what a store cannot remember of streams is refused") {
     return offsetof(DiskReplicationChanged, replication) + offset;
   };
   check_refused(changed, at(offsetof(ReplicationDisk, role)), {std::byte{3}});
-  check_refused(changed, at(offsetof(ReplicationDisk, flags)), {std::byte{9}});
+  check_refused(changed, at(offsetof(ReplicationDisk, flags)), {std::byte{17}});
+  check_refused(changed, at(offsetof(ReplicationDisk, flags)), {std::byte{11}});
   check_refused(changed, at(offsetof(ReplicationDisk, flags)), {std::byte{0}});
   check_refused(changed, at(offsetof(ReplicationDisk, name)), {std::byte{'/'}});
   check_refused(changed, at(offsetof(ReplicationDisk, name_length)), {std::byte{65}});

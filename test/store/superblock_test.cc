@@ -37,10 +37,6 @@ Superblock sample(bool separate = false) {
   s.next_snapshot = SnapshotId(4);
   s.checkpoint = Sequence(90);
   s.tail = {17, Sequence(88)};
-  s.replication.role = ReplicationRole::replica;
-  s.replication.receiving = UnfinishedReceive{
-      "monday", {Uuid::from_random(5, 6), 3}, std::nullopt, kOrigin, "volume.img", 8192, true};
-  s.replication.replicas = {{Uuid::from_random(7, 8), "127.0.0.1:7680", SnapshotId(2), 77}};
   return s;
 }
 

@@ -42,6 +42,11 @@ json::object snapshot_json(const Admin::SnapshotEntry& entry, std::uint64_t volu
                       {"created_ns", entry.created_ns},
                       {"clients", entry.clients},
                       {"state", entry.deleting ? "deleting" : "live"}};
+  object["transid"] = std::to_string(entry.transid);
+  object["written"] = entry.written;
+  if (entry.received)
+    object["received"] = {{"uuid", entry.received->uuid.to_string()},
+                          {"transid", std::to_string(entry.received->ctransid)}};
   if (entry.deleting) {
     object["deleted_chunks"] = entry.deleted_up_to;
     object["volume_chunks"] = volume_chunks;
