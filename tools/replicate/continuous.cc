@@ -80,13 +80,11 @@ Status ContinuousReplication::delete_outdated_here(Admin& ours) {
 }
 
 Status ContinuousReplication::delete_outdated_there() {
-  CSNAP_ASSIGN(const auto other, observe(to_));
-  CSNAP_ASSIGN(const auto status, other->status());
-  CSNAP_ASSIGN(const auto list, other->list());
-  auto needed = needed_for_streams(status.replication);
+  CSNAP_ASSIGN(const auto other, look_at(to_));
+  auto needed = needed_for_streams(other.replication);
   // It has just come: the next stream begins from it.
-  if (const auto* newest = newest_live(list)) needed.insert(newest->id);
-  const auto names = outdated(list, options_.prefix, options_.keep, needed);
+  if (const auto* newest = newest_live(other.list)) needed.insert(newest->id);
+  const auto names = outdated(other.list, options_.prefix, options_.keep, needed);
   if (names.empty()) return {};
   AdminOptions options;
   options.addresses = {to_};

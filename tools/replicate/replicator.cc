@@ -25,11 +25,14 @@ std::uint64_t wall_clock_ns() {
       duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count());
 }
 
-Result<std::unique_ptr<Admin>> observe(const std::string& address) {
+Result<OtherServer> look_at(const std::string& address) {
   AdminOptions options;
   options.addresses = {address};
   options.observer = true;
-  return Admin::connect(options);
+  CSNAP_ASSIGN(const auto observer, Admin::connect(options));
+  CSNAP_ASSIGN(auto status, observer->status());
+  CSNAP_ASSIGN(auto list, observer->list());
+  return OtherServer{std::move(status.replication), std::move(list)};
 }
 
 Status Replicator::bring(Admin& ours, const std::string& name, bool force) {
@@ -44,19 +47,17 @@ Status Replicator::bring(Admin& ours, const std::string& name, bool force) {
 
 Status Replicator::try_to_bring(Admin& ours, const std::string& name, bool force) {
   CSNAP_ASSIGN(const auto list, ours.list());
-  CSNAP_ASSIGN(const auto other, observe(options_.to));
-  CSNAP_ASSIGN(const auto status, other->status());
-  CSNAP_ASSIGN(const auto theirs, other->list());
-  const auto planned = plan_chain(list, theirs, status.replication, name, force);
+  CSNAP_ASSIGN(const auto other, look_at(options_.to));
+  const auto planned = plan_chain(list, other.list, other.replication, name, force);
   if (!planned.ok()) {
     const bool here = planned.status().code() == Code::not_found;
     return here ? planned.status() : planned.status().with_context(options_.to);
   }
   // Also when nothing is to be sent: it may have arrived without our hearing of it.
-  if (planned->common) CSNAP_TRY(record(ours, theirs.store, *planned->common));
+  if (planned->common) CSNAP_TRY(record(ours, other.list.store, *planned->common));
   for (const ChainStep& step : planned->steps) {
     CSNAP_TRY(send(ours, step, force));
-    CSNAP_TRY(record(ours, theirs.store, step.snapshot));
+    CSNAP_TRY(record(ours, other.list.store, step.snapshot));
     force = false;  // what follows fits, or something is wrong
   }
   return {};

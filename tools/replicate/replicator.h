@@ -66,8 +66,12 @@ class Replicator {
   ReplicationReport& report_;
 };
 
-// To look at it.
-Result<std::unique_ptr<Admin>> observe(const std::string& address);
+// The other server, as whoever may observe it sees it.
+struct OtherServer {
+  Replication replication;
+  Admin::SnapshotList list;
+};
+Result<OtherServer> look_at(const std::string& address);
 std::uint64_t wall_clock_ns();
 
 }  // namespace csnap
