@@ -169,6 +169,12 @@ TEST_CASE_METHOD(Fixture, "What goes back finds what it came from") {
   CHECK(plan_chain(theirs.list, ours.list, {}, "d", false).status().code() == Code::exists);
   ours.at("c").deleting = true;
   CHECK(plan_chain(theirs.list, ours.list, {}, "d", false).ok());
+  // What it came from was written to.
+  ours.at("b").written = true;
+  CHECK(plan_chain(theirs.list, ours.list, {}, "d", true).status().code() == Code::exists);
+  ours.at("b").name = "renamed";
+  CHECK(plan_chain(theirs.list, ours.list, {}, "d", true)->common->name == "a");
+  ours.at("renamed").written = false;
   ours.receive(theirs.at("d"));
   CHECK(steps("d").empty());
   ours.make("e");

@@ -64,9 +64,10 @@ TEST_CASE("Scheduled names have the time, and are taken by nobody") {
 TEST_CASE("Scheduled names are told from others") {
   for (const auto& name : {kA, kB, kC, kD}) CHECK(is_scheduled_name("r-", name));
   CHECK(is_scheduled_name("", "20261122T034938Z"));
-  for (const char* name : {"r-", "r-important", "r-20261122T034938", "r-20261122T034938Zx",
-                           "r-20261122T034938Z-", "r-20261122T034938Z-x", "r-20261122 034938Z",
-                           "r-20261122T034938Z-100", "x-20261122T034938Z", "r-2026112AT034938Z"}) {
+  for (const char* name :
+       {"r-", "r-important", "r-20261122T034938", "r-20261122T034938Zx", "r-20261122T034938Z-",
+        "r-20261122T034938Z-x", "r-20261122 034938Z", "r-20261122T034938Z-100",
+        "r-20261122T034938Zx2", "x-20261122T034938Z", "r-2026112AT034938Z"}) {
     INFO(name);
     CHECK_FALSE(is_scheduled_name("r-", name));
   }
