@@ -213,7 +213,7 @@ Result<std::vector<Admin::ClientEntry>> Admin::clients() {
     for (const auto& c : reply.clients()) {
       CSNAP_ASSIGN(auto session, uuid_from_proto(c.session()));
       clients.push_back({session, c.volume(), c.client_name(), c.connected(), c.resumed(),
-                         c.reads(), c.provisional_chunks(), c.silent_ms()});
+                         c.reads(), c.provisional_chunks(), c.silent_ms(), c.read_only()});
     }
   } while (reply.more() && reply.clients_size() > 0);
   return clients;

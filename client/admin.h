@@ -97,6 +97,7 @@ class Admin {
     bool resumed = false;  // false: known from before a restart, not heard of since
     std::uint64_t reads = 0, provisional_chunks = 0;
     std::uint64_t silent_ms = 0;
+    bool read_only = false;
   };
   struct ExceptionLine {
     std::uint64_t start = 0, count = 0;  // chunks of the volumes

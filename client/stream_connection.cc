@@ -33,6 +33,7 @@ wire::Hello hello_of(const StreamOptions& options) {
   hello.set_client_name(options.client_name.empty() ? own_client_name() : options.client_name);
   if (options.store) hello.set_store(uuid_to_proto(*options.store));
   hello.mutable_stream()->set_force(options.force);
+  hello.mutable_stream()->set_replica(options.replica);
   return hello;
 }
 

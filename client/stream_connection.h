@@ -28,6 +28,7 @@ struct StreamOptions {
   std::string client_name;    // in the server's logs; empty: the program and its pid
   std::optional<Uuid> store;  // not_found if the server's is another one
   bool force = false;         // overwrite what the origin there holds and no snapshot does
+  bool replica = false;       // a server whose role is none becomes a replica
 };
 
 class StreamConnection {

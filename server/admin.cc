@@ -118,9 +118,9 @@ std::vector<ClientInfo> Engine::clients() const {
   for (const auto& [key, c] : impl_->clients) {
     std::uint64_t provisional = 0;
     for (const auto& slot : c.pools) provisional += slot.outstanding;
-    list.push_back({c.id, c.volume, true, c.reads.size(), provisional});
+    list.push_back({c.id, c.volume, true, c.access == Access::read, c.reads.size(), provisional});
   }
-  for (const auto& [id, volume] : impl_->absent) list.push_back({id, volume, false, 0, 0});
+  for (const auto& [id, volume] : impl_->absent) list.push_back({id, volume, false, false, 0, 0});
   return list;
 }
 

@@ -268,11 +268,13 @@ void Daemon::accepted(StreamSocket socket, Peer peer) {
   begin_turn();
   const ConnectionId id = ++last_id_;
   const bool local = peer.local;
+  const bool in_network = std::ranges::any_of(
+      options_.streams_from, [&](const Network& network) { return network.contains(peer.host); });
   spdlog::debug("connection {} from {}", id, peer.name);
   auto connection = std::make_shared<Connection>(std::move(socket), std::move(peer), callbacks_);
   connections_[id] = connection;
   ids_[connection.get()] = id;
-  service_->on_connect(id, local, local);
+  service_->on_connect(id, {local, local || in_network}, local);
   connection->start();
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proto/address.h"
+#include "proto/address_network.h"
 #include "server/daemon_devices.h"
 #include "server/service.h"
 #include "store/status.h"
@@ -27,6 +28,8 @@ struct DaemonOptions {
   std::string program;  // for logs and lists: "csnapd 0.1.0"
   // csnap-admin's path: it takes the send streams that come. Empty: none are taken.
   std::string receiver;
+  // From where they are taken besides; who may administer may send them, too.
+  std::vector<Network> streams_from;
   // Once, when clients can connect: a line for people that names store and addresses.
   std::function<void(const std::string&)> ready;
 };

@@ -217,7 +217,7 @@ void Listener::accept(Entry& entry) {
 void Listener::accepted(StreamSocket socket) {
   Peer peer;
   if (address_.kind == Address::Kind::unix_socket) {
-    peer = {address_.to_string(), true};
+    peer = {address_.to_string(), true, {}};
   } else {
     sockaddr_storage name{};
     socklen_t length = sizeof(name);
@@ -227,7 +227,7 @@ void Listener::accepted(StreamSocket socket) {
     }
     endpoint.resize(length);
     std::memcpy(endpoint.data(), &name, length);
-    peer = {peer_name(endpoint), is_loopback(endpoint.address())};
+    peer = {peer_name(endpoint), is_loopback(endpoint.address()), endpoint.address().to_string()};
     error_code ignored;  // without it everything works, a little later
     socket.set_option(tcp::no_delay(true), ignored);
   }

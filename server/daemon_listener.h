@@ -26,6 +26,7 @@ using StreamSocket = boost::asio::generic::stream_protocol::socket;
 struct Peer {
   std::string name;    // for the log: "unix:/run/csnap/csnapd.sock" or "192.0.2.7:40912"
   bool local = false;  // on this machine: through a Unix socket or a loopback address
+  std::string host;    // its IP address; empty: none, it is a Unix socket
 };
 
 class Listener {

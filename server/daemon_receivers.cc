@@ -97,12 +97,13 @@ Status Receivers::room(std::size_t coming) const {
   return {Code::busy, std::to_string(kMost) + " streams are coming already; wait for one's end"};
 }
 
-Result<pid_t> Receivers::spawn(int socket, bool force) const {
+Result<pid_t> Receivers::spawn(int socket, const StreamRequest& request) const {
   // The flag is the socket's, whoever has a descriptor of it.
   if (::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) & ~O_NONBLOCK) != 0)
     return errno_status(errno, "the connection cannot be made to block");
   std::vector<std::string> words{program_, "--server", server_.to_string(), "--json", "receive"};
-  if (force) words.emplace_back("--force");
+  if (request.force) words.emplace_back("--force");
+  if (request.replica) words.emplace_back("--replica");
   std::vector<char*> arguments;
   for (auto& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -119,8 +120,8 @@ void Receivers::start(int socket, const StreamRequest& request, const std::strin
       "the stream of " +
       (request.client_name.empty() ? peer : request.client_name + " from " + peer);
   notice_vanished_peer(socket);
-  const auto child = stopping_ ? Status(Code::unavailable, "the server is stopping")
-                               : spawn(socket, request.force);
+  const auto child =
+      stopping_ ? Status(Code::unavailable, "the server is stopping") : spawn(socket, request);
   ::close(socket);
   if (!child) return spdlog::error("{} is not taken: {}", whose, child.status().message());
   spdlog::info("{} is taken by pid {}", whose, *child);

@@ -40,7 +40,7 @@ class Receivers {
   std::size_t running() const { return running_.size(); }
 
  private:
-  Result<pid_t> spawn(int socket, bool force) const;
+  Result<pid_t> spawn(int socket, const StreamRequest& request) const;
   void wait();
   void reap();
 

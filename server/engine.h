@@ -87,6 +87,7 @@ struct ClientInfo {
   Uuid id;
   SnapshotId volume;
   bool resumed = true;  // false: known from before the restart, not heard of since
+  bool read_only = false;
   std::uint64_t reads = 0;
   std::uint64_t provisional_chunks = 0;
 };

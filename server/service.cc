@@ -22,8 +22,8 @@ void Service::tick(std::uint64_t now_ms, std::uint64_t wall_ns) {
 void Service::end_turn() {
   impl_->end_turn();
 }
-void Service::on_connect(ConnectionId connection, bool admin_allowed, bool local) {
-  impl_->on_connect(connection, admin_allowed, local);
+void Service::on_connect(ConnectionId connection, PeerRights rights, bool local) {
+  impl_->on_connect(connection, rights, local);
 }
 void Service::on_bytes(ConnectionId connection, std::span<const std::byte> bytes) {
   impl_->on_bytes(connection, bytes);
@@ -117,11 +117,11 @@ void Service::Impl::end_turn() {
   dead.clear();
 }
 
-void Service::Impl::on_connect(ConnectionId id, bool admin_allowed, bool local) {
+void Service::Impl::on_connect(ConnectionId id, PeerRights rights, bool local) {
   assert(id != 0);
   auto c = std::make_unique<Channel>();
   c->id = id;
-  c->admin_allowed = admin_allowed;
+  c->rights = rights;
   c->local = local;
   c->accepted_ms = c->heard_ms = now_ms;
   const bool fresh = channels.emplace(id, std::move(c)).second;

@@ -29,7 +29,14 @@ using ConnectionId = std::uint64_t;  // given by the transport; never 0, never u
 // A client that sends streams for the origin from now on.
 struct StreamRequest {
   bool force = false;       // overwrite what the origin holds and no snapshot does
+  bool replica = false;     // a server whose role is none becomes a replica
   std::string client_name;  // for the log
+};
+
+// What whoever connects may do besides I/O and looking.
+struct PeerRights {
+  bool administer = false;
+  bool send_streams = false;
 };
 
 // What the service needs of sockets. It is called from within the service's functions: it must not
@@ -104,8 +111,8 @@ class Service final : public EngineEvents {
   void end_turn();
 
   // -- connections -----------------------------------------------------------------------------
-  // admin_allowed: who connects may administer the store. local: it is on this machine.
-  void on_connect(ConnectionId connection, bool admin_allowed, bool local);
+  // local: who connects is on this machine.
+  void on_connect(ConnectionId connection, PeerRights rights, bool local);
   void on_bytes(ConnectionId connection, std::span<const std::byte> bytes);
   // The other side, or the transport, closed it. Its session lives on until its lease ends. Unknown
   // ids are ignored.

@@ -323,6 +323,7 @@ void Service::Impl::on_list_clients(Channel& c, const Frame& f) {
     info->set_session(uuid_to_proto(client.id));
     info->set_volume(client.volume.value);
     info->set_resumed(client.resumed);
+    info->set_read_only(client.read_only);
     info->set_reads(client.reads);
     info->set_provisional_chunks(client.provisional_chunks);
     info->set_silent_ms(now_ms - started_ms);

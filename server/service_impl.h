@@ -24,7 +24,7 @@ class Service::Impl {
   void set_engine(Engine& the_engine);
   void tick(std::uint64_t now, std::uint64_t wall_ns);
   void end_turn();
-  void on_connect(ConnectionId id, bool admin_allowed, bool local);
+  void on_connect(ConnectionId id, PeerRights rights, bool local);
   void on_bytes(ConnectionId id, std::span<const std::byte> bytes);
   void on_disconnect(ConnectionId id);
   void take_output(ConnectionId id, OutputBuffer& out);

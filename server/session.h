@@ -37,7 +37,7 @@ struct Channel {
   enum class State : std::uint8_t { fresh, opening, open, closed };
 
   ConnectionId id = 0;
-  bool admin_allowed = false;
+  PeerRights rights;
   bool local = false;  // on this machine
   State state = State::fresh;
   wire::Role role = wire::ROLE_NONE;

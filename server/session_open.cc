@@ -54,11 +54,11 @@ Status Service::Impl::check_hello(const Channel& c, const wire::Hello& hello) co
     case wire::ROLE_OBSERVER:
       return {};
     case wire::ROLE_ADMIN:
-      if (c.admin_allowed) return {};
+      if (c.rights.administer) return {};
       return {Code::denied, "administration is not allowed on this connection"};
     case wire::ROLE_STREAM:
-      if (c.admin_allowed) return transport.takes_stream();
-      return {Code::denied, "sending streams is not allowed on this connection"};
+      if (c.rights.send_streams) return transport.takes_stream();
+      return {Code::denied, "sending streams is not allowed from there (csnapd --streams-from)"};
     default:
       return {Code::invalid, "HELLO does not say what the connection is for (role)"};
   }
@@ -87,7 +87,7 @@ void Service::Impl::begin_stream(Channel& c, const wire::Hello& hello) {
   welcome(c, nullptr, false);
   OutputBuffer last = std::move(c.out);
   const ConnectionId id = c.id;
-  StreamRequest request{hello.stream().force(), c.client_name};
+  StreamRequest request{hello.stream().force(), hello.stream().replica(), c.client_name};
   forget_channel(c);
   transport.hand_over(id, std::move(last), std::move(request));
 }

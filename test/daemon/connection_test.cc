@@ -40,7 +40,7 @@ struct Fixture {
     callbacks.closed = [this](Connection&, const std::string& why) { closed += why + ";"; };
     callbacks.given_away = [this](Connection&, int socket) { given_away = socket; };
     StreamSocket socket(io, boost::asio::generic::stream_protocol(AF_UNIX, 0), ends[0]);
-    connection = std::make_shared<Connection>(std::move(socket), Peer{"peer", true}, callbacks);
+    connection = std::make_shared<Connection>(std::move(socket), Peer{"peer", true, {}}, callbacks);
     connection->start();
   }
   ~Fixture() {

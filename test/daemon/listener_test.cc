@@ -84,6 +84,7 @@ TEST_CASE_METHOD(Fixture, "A Unix socket that a dead server left behind is repla
   auto client = connect(boost::asio::local::stream_protocol::endpoint(unix_address().path));
   run_until_accepted();
   CHECK(peers[0].local);
+  CHECK(peers[0].host.empty());
 }
 
 TEST_CASE_METHOD(Fixture, "A Unix socket that somebody listens on is not taken away") {
@@ -135,6 +136,7 @@ TEST_CASE_METHOD(Fixture, "Port 0 becomes the port that was chosen, and loopback
   run_until_accepted();
   CHECK(peers[0].local);
   CHECK(peers[0].name.substr(0, 10) == "127.0.0.1:");
+  CHECK(peers[0].host == "127.0.0.1");
 }
 
 TEST_CASE_METHOD(Fixture, "A port that is taken is an error that names it") {

@@ -55,11 +55,11 @@ struct Fixture {
     receivers->set_addresses({address});
   }
   // The far end of the stream, which blocks.
-  int start(bool force = false) {
+  int start(bool force = false, bool replica = false) {
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
     ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    receivers->start(ends[0], {force, "tester"}, "there");
+    receivers->start(ends[0], {force, replica, "tester"}, "there");
     return peers.emplace_back(ends[1]);
   }
   template <class Condition>
@@ -95,9 +95,9 @@ Address tcp(const std::string& host, std::uint16_t port) {
 
 TEST_CASE_METHOD(Fixture, "A receiver has the connection as its input and output, and its words") {
   begin(script("echo \"$@\"; cat"));
-  const int peer = start(true);
+  const int peer = start(true, true);
   put(peer, "the stream");
-  CHECK(take_all(peer) == "--server unix:/the/socket --json receive --force\nthe stream");
+  CHECK(take_all(peer) == "--server unix:/the/socket --json receive --force --replica\nthe stream");
   until([&] { return receivers->running() == 0; });
   CHECK(logged("the stream of tester from there is taken by pid "));
   CHECK_FALSE(logged("warning"));

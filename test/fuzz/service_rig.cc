@@ -82,7 +82,7 @@ void ServiceRig::pass(std::uint64_t ms, std::uint64_t step_ms) {
 void ServiceRig::connect(FarEnd& end, bool admin_allowed) {
   disconnect(end);
   end.id = ++last_connection_;
-  service_->on_connect(end.id, admin_allowed, true);
+  service_->on_connect(end.id, {admin_allowed, admin_allowed}, true);
 }
 
 void ServiceRig::disconnect(FarEnd& end) {

@@ -181,7 +181,7 @@ TEST_CASE("Opening a snapshot that never was is not found and one that is gone i
 
 TEST_CASE("A Hello that does not say who or what is refused") {
   ServiceRig rig;
-  const auto c = rig.connect(false);
+  const auto c = rig.connect({});
   auto hello = rig.hello(rig.new_uuid());
   hello.clear_role();
   rig.send(c, wire::MESSAGE_HELLO, hello);

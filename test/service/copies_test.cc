@@ -136,7 +136,7 @@ TEST_CASE("Copies are asked only of whom the server's policy says, and who has o
   rig.expect(c, wire::MESSAGE_UNIQUE_REPLY);
   CHECK(rig.by_server() == 3);
 
-  const auto far = rig.connect(false, false);
+  const auto far = rig.connect({}, false);
   rig.send(far, wire::MESSAGE_HELLO, ServiceRig::hello(rig.new_uuid()));
   const auto welcome = rig.expect(far, wire::MESSAGE_WELCOME).as<wire::Welcome>();
   CHECK(welcome.copies() == (policy == ClientCopyPolicy::elsewhere));

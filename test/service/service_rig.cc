@@ -98,10 +98,10 @@ void ServiceRig::submit(ConnectionId connection, wire::MessageType type,
   service_->on_bytes(connection, bytes);
 }
 
-ConnectionId ServiceRig::connect(bool admin_allowed, bool local) {
+ConnectionId ServiceRig::connect(PeerRights rights, bool local) {
   const ConnectionId id = ++last_connection_;
   ends_[id];
-  service_->on_connect(id, admin_allowed, local);
+  service_->on_connect(id, rights, local);
   return id;
 }
 

@@ -51,7 +51,7 @@ class ServiceRig : public Transport {
   void stall(std::uint64_t ms);  // time in one step
 
   // -- clients ---------------------------------------------------------------------------------
-  ConnectionId connect(bool admin_allowed = true, bool local = true);
+  ConnectionId connect(PeerRights rights = {true, true}, bool local = true);
   void disconnect(ConnectionId connection);
   // Sends and settles. Returns the request id: the next one unless given.
   std::uint64_t send(ConnectionId connection, wire::MessageType type,

@@ -103,7 +103,7 @@ TEST_CASE("Snapshots are made, listed, renamed and deleted") {
   rename.set_to("b");
   rig.send(admin, wire::MESSAGE_RENAME_SNAPSHOT, rename);
   rig.expect(admin, wire::MESSAGE_RENAME_SNAPSHOT_REPLY);
-  const auto observer = rig.connect(false);
+  const auto observer = rig.connect({});
   wire::Hello hello;
   hello.set_protocol_version(1);
   hello.set_role(wire::ROLE_OBSERVER);

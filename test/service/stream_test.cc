@@ -66,9 +66,22 @@ TEST_CASE("Bytes that do not wait for the Welcome close the connection") {
 
 TEST_CASE("Streams are for those who may administer, and only while somebody takes them") {
   ServiceRig rig;
-  const auto far = rig.connect(false, false);
+  const auto far = rig.connect({}, false);
   rig.send(far, wire::MESSAGE_HELLO, stream_hello());
   rig.expect_error(far, wire::ERROR_DENIED);
+  const auto sender = rig.connect({.administer = false, .send_streams = true}, false);
+  wire::Hello admin;
+  admin.set_protocol_version(kProtocolVersion);
+  admin.set_role(wire::ROLE_ADMIN);
+  rig.send(sender, wire::MESSAGE_HELLO, admin);
+  rig.expect_error(sender, wire::ERROR_DENIED);
+  auto to_replica = stream_hello();
+  to_replica.mutable_stream()->set_replica(true);
+  rig.send(sender, wire::MESSAGE_HELLO, to_replica);
+  REQUIRE(rig.streams.count(sender) == 1);
+  CHECK(rig.streams[sender].replica);
+  CHECK_FALSE(rig.streams[sender].force);
+  rig.streams.clear();
 
   const auto c = rig.connect();
   rig.stream_refused = Status(Code::busy, "enough");

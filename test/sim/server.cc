@@ -180,7 +180,7 @@ void Server::take_in() {
     if (doomed_) continue;
     switch (next.what) {
       case Arrived::What::opened:
-        service_->on_connect(next.link, true, true);
+        service_->on_connect(next.link, {true, true}, true);
         break;
       case Arrived::What::bytes:
         if (paused_links_.contains(next.link)) {

@@ -13,15 +13,19 @@
 
 #include "client/csnap.h"
 #include "store/size.h"
+#include "tools/admin/confirm.h"
 #include "tools/admin/copy.h"
 #include "tools/admin/handle.h"
 #include "tools/admin/options.h"
 #include "tools/admin/receive_end.h"
+#include "tools/admin/replicate_command.h"
 #include "tools/admin/report.h"
 #include "tools/admin/rmap.h"
+#include "tools/admin/role_commands.h"
 #include "tools/admin/stream_commands.h"
 #include "tools/common/json.h"
 #include "tools/common/progress.h"
+#include "tools/replicate/replicator.h"
 
 namespace csnap {
 namespace {
@@ -70,16 +74,6 @@ Status create(Admin& admin, const AdminCommandLine& line) {
   return {};
 }
 
-// Somebody at a terminal may have mistyped; a script means what it says.
-Status confirm(const std::string& name) {
-  if (::isatty(STDIN_FILENO) == 0) return {};
-  std::cerr << "Delete the snapshot " << name << " and what it holds? [y/N] " << std::flush;
-  std::string answer;
-  std::getline(std::cin, answer);
-  if (answer == "y" || answer == "Y" || answer == "yes") return {};
-  return Status(Code::cancelled, "the snapshot " + name + " was not deleted");
-}
-
 // An export that was closed just now is let go a moment later: "in use" is believed only when it
 // stays so (as lvremove does).
 Status remove_patiently(Admin& admin, const std::string& name, bool force) {
@@ -94,12 +88,15 @@ Status remove_patiently(Admin& admin, const std::string& name, bool force) {
 }
 
 Status remove(Admin& admin, const AdminCommandLine& line) {
-  if (!line.force) CSNAP_TRY(confirm(line.names[0]));
-  CSNAP_TRY(remove_patiently(admin, line.names[0], line.force));
+  const std::string& name = line.names[0];
+  if (!line.force)
+    CSNAP_TRY(confirm("Delete the snapshot " + name + " and what it holds?",
+                      "the snapshot " + name + " was not deleted"));
+  CSNAP_TRY(remove_patiently(admin, name, line.force));
   if (line.json) {
-    print({{"deleted", line.names[0]}});
+    print({{"deleted", name}});
   } else {
-    std::cout << "deleted " << line.names[0] << "; its space follows\n";
+    std::cout << "deleted " << name << "; its space follows\n";
   }
   return {};
 }
@@ -128,9 +125,9 @@ Status status(Admin& admin, const AdminCommandLine& line) {
   CSNAP_ASSIGN(const auto now, admin.status());
   CSNAP_ASSIGN(const auto snapshots, admin.list());
   if (line.json) {
-    print(status_json(now, snapshots));
+    print(status_json(now, snapshots, wall_clock_ns()));
   } else {
-    std::cout << status_text(now, snapshots);
+    std::cout << status_text(now, snapshots, wall_clock_ns());
   }
   return {};
 }
@@ -266,8 +263,13 @@ Status run(Admin& admin, const AdminCommandLine& line, bool& told) {
       return tell_handle(admin, line);
     case AdminCommand::resolve:
       return resolve_handle(admin, line);
+    case AdminCommand::promote:
+      return promote(admin, line);
+    case AdminCommand::demote:
+      return demote(admin, line);
     case AdminCommand::copy:
-      break;  // needs no connection of this kind
+    case AdminCommand::replicate:
+      break;  // see run_command()
     case AdminCommand::send:
       return send_snapshot(admin, line, told);
     case AdminCommand::receive:
@@ -283,9 +285,16 @@ Status connect_and_run(const AdminCommandLine& line, bool& told) {
   return run(*admin, line, told);
 }
 
+Status run_command(const AdminCommandLine& line, bool& told) {
+  // These need no connection of this kind, or outlive it.
+  if (line.command == AdminCommand::copy) return copy(line);
+  if (line.command == AdminCommand::replicate) return replicate(line, told);
+  return connect_and_run(line, told);
+}
+
 int run_and_tell(const AdminCommandLine& line) {
   bool told = false;
-  Status outcome = line.command == AdminCommand::copy ? copy(line) : connect_and_run(line, told);
+  Status outcome = run_command(line, told);
   std::cout.flush();
   if (outcome.ok() && !std::cout.good()) {
     outcome = Status(Code::io_error, "standard output cannot be written");

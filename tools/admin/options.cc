@@ -22,7 +22,7 @@ struct CommandForm {
   const char* what;
   std::size_t more = 0;  // that it may take besides
 };
-constexpr std::array<CommandForm, 14> kCommands{{
+constexpr std::array<CommandForm, 17> kCommands{{
     {"create", AdminCommand::create, 1, "create NAME", "make a snapshot of the origin"},
     {"delete", AdminCommand::remove, 1, "delete NAME [--force]", "remove a snapshot"},
     {"rename", AdminCommand::rename, 2, "rename OLD NEW", "give a snapshot another name"},
@@ -39,6 +39,10 @@ constexpr std::array<CommandForm, 14> kCommands{{
     {"send", AdminCommand::send, 1, "send [--from OLD] [--to ADDRESS] NAME",
      "write a snapshot as a stream, or send it to another server"},
     {"receive", AdminCommand::receive, 0, "receive", "make snapshots of a stream"},
+    {"replicate", AdminCommand::replicate, 0, "replicate --to ADDRESS NAME | --schedule EVERY",
+     "bring another server up to a snapshot, once or again and again", 1},
+    {"promote", AdminCommand::promote, 0, "promote [--force]", "a replica becomes a primary"},
+    {"demote", AdminCommand::demote, 0, "demote", "the volume becomes a replica"},
 }};
 
 po::options_description options_description() {
@@ -49,7 +53,8 @@ po::options_description options_description() {
   add("json", "print JSON");
   add("force",
       "delete: do not ask, and take the snapshot away from clients that have it open;\n"
-      "receive, send --to: overwrite what the origin there holds and no snapshot does;\n"
+      "receive, send --to, replicate: overwrite what the origin there holds and no snapshot does;\n"
+      "promote: do not ask before an unfinished receive is given up;\n"
       "copy: write to a destination that may hold something");
   add("data", "check: compare the data of every copied chunk with its checksum, too");
   add("bad-sectors", po::value<std::string>()->value_name("FILE"),
@@ -58,8 +63,10 @@ po::options_description options_description() {
   add("block-size", po::value<std::string>()->value_name("SIZE"),
       "rmap --bad-sectors: the blocks are of so many bytes; as badblocks, 1024 by default");
   add("progress",
-      "check, copy, send, receive: show how far it is, also when standard error is no terminal");
+      "check, copy, send, receive, replicate: show how far it is, also when standard error is no "
+      "terminal");
   add_stream_options(options);
+  add_replicate_options(options);
   add("version", "print the version");
   add("help,h", "print this text");
   return options;
@@ -89,13 +96,14 @@ Status take_command(const std::vector<std::string>& words, AdminCommandLine& opt
     options.command = command.command;
     options.names.assign(words.begin() + 1, words.end());
     const AdminCommand now = options.command;
-    const bool copies = now == AdminCommand::copy || now == AdminCommand::receive;
-    if (options.force && now != AdminCommand::remove && now != AdminCommand::send && !copies) {
-      return usage_error("--force is for delete, receive, send --to and copy");
+    const bool copies = now == AdminCommand::copy || now == AdminCommand::receive ||
+                        now == AdminCommand::send || now == AdminCommand::replicate;
+    if (options.force && now != AdminCommand::remove && now != AdminCommand::promote && !copies) {
+      return usage_error("--force is for delete, receive, send --to, copy, replicate and promote");
     }
     if (options.data && now != AdminCommand::check) return usage_error("--data is for check");
-    if (options.progress && now != AdminCommand::check && now != AdminCommand::send && !copies) {
-      return usage_error("--progress is for check, copy, send and receive");
+    if (options.progress && now != AdminCommand::check && !copies) {
+      return usage_error("--progress is for check, copy, send, receive and replicate");
     }
     return take_rmap(options);
   }
@@ -148,6 +156,7 @@ Result<AdminCommandLine> parse_admin_command_line(const std::vector<std::string>
   if (values.count("words") != 0) words = values["words"].as<std::vector<std::string>>();
   CSNAP_TRY(take_command(words, options));
   CSNAP_TRY(take_stream_options(values, words[0], options.stream));
+  CSNAP_TRY(take_replicate_options(values, words, options.replicate));
   if (options.force && options.command == AdminCommand::send && options.stream.to.empty())
     return usage_error("--force of send is for --to");
   return options;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "store/status.h"
+#include "tools/admin/replicate_options.h"
 #include "tools/admin/stream_options.h"
 #include "tools/rmap/run.h"
 
@@ -26,6 +27,9 @@ enum class AdminCommand {
   copy,
   send,
   receive,
+  replicate,
+  promote,
+  demote,
 };
 
 struct AdminCommandLine {
@@ -33,12 +37,13 @@ struct AdminCommandLine {
   std::vector<std::string> names;      // as many as the command takes
   std::vector<std::string> addresses;  // empty: the default ones
   bool json = false;
-  bool force = false;     // delete, receive, send --to, copy
+  bool force = false;     // delete, receive, send --to, copy, replicate, promote
   bool data = false;      // check: the data of the copied chunks, too
   RmapRequest rmap;       // but for json
   bool progress = false;  // not for all commands: show it although standard error is no terminal
-  StreamLine stream;      // send, receive
-  bool help = false;      // when one of these two is set, nothing else counts
+  StreamLine stream;      // send, receive, replicate
+  ReplicateLine replicate;
+  bool help = false;  // when one of these two is set, nothing else counts
   bool version = false;
 };
 

@@ -34,8 +34,11 @@ std::string list_text(const Admin::SnapshotList& list);
 boost::json::object list_json(const Admin::SnapshotList& list);
 boost::json::object snapshot_json(const Admin::SnapshotEntry& entry, std::uint64_t volume_chunks);
 
-std::string status_text(const Admin::StoreStatus& status, const Admin::SnapshotList& list);
-boost::json::object status_json(const Admin::StoreStatus& status, const Admin::SnapshotList& list);
+// now_ns: since 1970, what lags are told of.
+std::string status_text(const Admin::StoreStatus& status, const Admin::SnapshotList& list,
+                        std::uint64_t now_ns);
+boost::json::object status_json(const Admin::StoreStatus& status, const Admin::SnapshotList& list,
+                                std::uint64_t now_ns);
 
 std::string locks_text(const std::vector<Admin::LockEntry>& locks, const SnapshotNames& names);
 boost::json::object locks_json(const std::vector<Admin::LockEntry>& locks,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "store/types.h"
+#include "tools/admin/replication_report.h"
 #include "tools/admin/report.h"
 
 namespace csnap {
@@ -60,7 +61,8 @@ json::object list_json(const Admin::SnapshotList& list) {
           {"snapshots", snapshots_json(list, false)}};
 }
 
-json::object status_json(const Admin::StoreStatus& status, const Admin::SnapshotList& list) {
+json::object status_json(const Admin::StoreStatus& status, const Admin::SnapshotList& list,
+                         std::uint64_t now_ns) {
   json::array devices;
   for (const auto& device : status.devices) {
     devices.emplace_back(
@@ -88,6 +90,7 @@ json::object status_json(const Admin::StoreStatus& status, const Admin::Snapshot
       {"tree", {{"blocks", status.tree_blocks}, {"levels", status.tree_levels}}},
       {"snapshots", status.snapshots},
       {"deleting", snapshots_json(list, true)},
+      {"replication", replication_json(status, list, now_ns)},
       {"clients", status.clients},
       {"connections", status.connections},
       {"journal",

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "store/types.h"
+#include "tools/admin/replication_report.h"
 #include "tools/admin/report.h"
 #include "tools/common/size.h"
 #include "tools/common/table.h"
@@ -100,7 +101,8 @@ std::string list_text(const Admin::SnapshotList& list) {
   return table.text();
 }
 
-std::string status_text(const Admin::StoreStatus& status, const Admin::SnapshotList& list) {
+std::string status_text(const Admin::StoreStatus& status, const Admin::SnapshotList& list,
+                        std::uint64_t now_ns) {
   Facts facts;
   facts.add("store id",
             status.store.to_string() + (status.label.empty() ? "" : " \"" + status.label + "\""));
@@ -129,6 +131,7 @@ std::string status_text(const Admin::StoreStatus& status, const Admin::SnapshotL
     if (!entry.deleting) continue;
     facts.add("deleting", entry.name + ", " + percent(entry.deleted_up_to, chunks_of(list)));
   }
+  for (const auto& [name, value] : replication_facts(status, list, now_ns)) facts.add(name, value);
   facts.add("clients", number(status.clients) + ", connections " + number(status.connections));
   facts.add("journal",
             format_size(status.journal_blocks * 4096) + ", in use " +

@@ -6,20 +6,23 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <functional>
 #include <iostream>
+#include <string_view>
 #include <utility>
 
 #include "store/errno_status.h"
 #include "tools/admin/receive_end.h"
 #include "tools/admin/report.h"
+#include "tools/admin/stream_progress.h"
 #include "tools/common/json.h"
 #include "tools/common/progress.h"
 #include "tools/common/size.h"
-#include "tools/stream/answer.h"
+#include "tools/stream/delivery.h"
 #include "tools/stream/receiver.h"
 #include "tools/stream/sender.h"
 #include "tools/stream/stream_format.h"
@@ -30,11 +33,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr int kPipeBytes = 1 << 20;
-// For the receiver's answer. To keep what came takes it a moment; to make a snapshot, as long as
-// the origin's clients there take for that.
-constexpr std::chrono::seconds kUntilItEnds{0};
-constexpr std::chrono::seconds kAfterFailure{10};
-
 bool is_socket(int fd) {
   struct stat there {};
   return ::fstat(fd, &there) == 0 && S_ISSOCK(there.st_mode);
@@ -83,25 +81,6 @@ class StreamFile {
   bool own_;
 };
 
-// How far, how fast, how much longer.
-class StreamProgress {
- public:
-  StreamProgress(const char* what, bool shown, std::uint64_t all)
-      : progress_(what, shown), all_(std::max<std::uint64_t>(all, 1)) {}
-
-  void update(std::uint64_t done) {
-    const std::chrono::duration<double> so_far = std::chrono::steady_clock::now() - began_;
-    const double rate = static_cast<double>(done) / std::max(so_far.count(), 1e-3);
-    progress_.update(static_cast<double>(done) / static_cast<double>(all_),
-                     format_size(static_cast<std::uint64_t>(rate)) + "/s");
-  }
-
- private:
-  Progress progress_;
-  const std::uint64_t all_;
-  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
-};
-
 // Not where a server shares its terminal with us.
 bool show_progress(const AdminCommandLine& line) {
   return line.progress || (is_terminal(STDERR_FILENO) && !is_socket(STDIN_FILENO));
@@ -145,18 +124,29 @@ void tell_sent(const AdminCommandLine& line, const Sender& sender, std::uint64_t
   }
 }
 
+// A word of a command that people may copy.
+std::string for_shell(const std::string& word) {
+  const auto plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view("-_./:@%+,").find(c) != std::string_view::npos;
+  };
+  if (!word.empty() && std::ranges::all_of(word, plain)) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
 // Of a failure to send elsewhere: with what to go on.
 std::string advice(const AdminCommandLine& line, const std::optional<ResumeToken>& token) {
   const std::string& to = line.stream.to;
   if (!token)
-    return "; csnap-admin --server " + to +
+    return "; csnap-admin --server " + for_shell(to) +
            " receive --resume-token says whether something was kept";
   std::string command = "csnap-admin";
-  for (const auto& address : line.addresses) command += " --server " + address;
-  command += " send --to " + to;
-  if (!line.stream.from.empty()) command += " --from " + line.stream.from;
+  for (const auto& address : line.addresses) command += " --server " + for_shell(address);
+  command += " send --to " + for_shell(to);
+  if (!line.stream.from.empty()) command += " --from " + for_shell(line.stream.from);
   return "; what came is kept there. Go on with: " + command + " --resume " + token->to_string() +
-         " " + line.names[0];
+         " " + for_shell(line.names[0]);
 }
 
 Status tell_not_taken(const AdminCommandLine& line, const Status& failure,
@@ -172,47 +162,33 @@ Status tell_not_taken(const AdminCommandLine& line, const Status& failure,
   return cut_off ? Status(failure.code(), failure.message() + advice(line, token)) : failure;
 }
 
-void tell_taken(const AdminCommandLine& line, const Sender& sender, std::uint64_t written,
-                const StreamAnswer& answer) {
+void tell_taken(const AdminCommandLine& line, const Sender& sender, const Delivery& delivery) {
   if (line.json) {
     json::object object = plan_json(line.names[0], sender.plan());
     object["to"] = line.stream.to;
     object["data_bytes"] = sender.data_bytes();
-    object["stream_bytes"] = written;
-    object["received"] = answer.document;
+    object["stream_bytes"] = delivery.written;
+    object["received"] = delivery.answer;
     std::cout << to_json_text(object);
   } else {
     std::cout << "sent " << line.names[0] << " to " << line.stream.to << ": "
-              << format_size(sender.data_bytes()) << " of data, " << format_size(written)
+              << format_size(sender.data_bytes()) << " of data, " << format_size(delivery.written)
               << " written; it is a snapshot there\n";
   }
 }
 
 Status send_to(Sender& sender, const AdminCommandLine& line, bool& told) {
   const StreamLine& options = line.stream;
-  StreamOptions there;
-  there.addresses = {options.to};
-  there.force = line.force;
-  CSNAP_ASSIGN(const auto connection, StreamConnection::open(there));
-  ByteOutput output([&](std::span<const std::byte> bytes) { return connection->write(bytes); },
-                    {options.compress, options.limit});
+  DeliveryOptions how;
+  how.to.addresses = {options.to};
+  how.to.force = line.force;
+  how.output = {options.compress, options.limit};
   StreamProgress progress("sending", show_progress(line), sender.plan().bytes);
-  std::uint64_t done = 0;
-  Status failure =
-      sender.send(output, [&](std::uint64_t bytes) { progress.update(done += bytes); });
-  const bool ours = !failure.ok() && failure.code() != Code::cancelled;
-  static_cast<void>(connection->finish_sending());  // then there is no answer either
-  const auto text = connection->read_reply(failure.ok() ? kUntilItEnds : kAfterFailure);
-  auto answer = text.ok() ? parse_stream_answer(*text) : text.status();
-  if (answer.ok() && answer->status.ok() && failure.ok()) {
-    tell_taken(line, sender, output.written(), *answer);
-    return {};
-  }
-  // Whose failure it was: ours, else that of the receiver, which is why nothing more was taken.
-  if (!ours && !answer.ok()) failure = answer.status();
-  if (!ours && answer.ok() && !answer->status.ok())
-    failure = answer->status.with_context(options.to);
-  return tell_not_taken(line, failure, answer.ok() ? answer->token : std::nullopt, told);
+  const Delivery delivery =
+      deliver(sender, how, [&](std::uint64_t done) { progress.update(done); });
+  if (!delivery.status.ok()) return tell_not_taken(line, delivery.status, delivery.token, told);
+  tell_taken(line, sender, delivery);
+  return {};
 }
 
 Status check_resume(const StreamLine& line, const std::optional<ResumeToken>& here) {
@@ -294,7 +270,7 @@ Status receive_snapshots(Admin& admin, const AdminCommandLine& line, bool& told)
     return tell_token(line, token_of(status.replication.receiving));
   }
   CSNAP_ASSIGN(auto target,
-               OriginTarget::open(admin, {line.addresses, line.force,
+               OriginTarget::open(admin, {line.addresses, line.force, options.replica,
                                           options.file.empty() ? kVolumeFile : options.file}));
   if (options.abort) return abort_receive(line, *target);
   CSNAP_TRY(check_resume(options, target->token()));

@@ -13,10 +13,10 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr std::array<std::string_view, 7> kOfSend{"from",   "compress", "limit", "dry-run",
-                                                  "output", "to",       "resume"};
-constexpr std::array<std::string_view, 5> kOfReceive{"input", "state", "resume-from-token",
-                                                     "resume-token", "abort"};
+constexpr std::array<std::string_view, 4> kOfSend{"from", "dry-run", "output", "resume"};
+constexpr std::array<std::string_view, 3> kOfBoth{"to", "compress", "limit"};
+constexpr std::array<std::string_view, 5> kOfReceive{"input", "resume-from-token", "resume-token",
+                                                     "abort", "replica"};
 
 template <class Names>
 Status only_for(const po::variables_map& values, const Names& names, const char* command) {
@@ -83,21 +83,24 @@ void add_stream_options(po::options_description& options) {
   add("file", text("NAME"), "send, receive: what the volume is called in the stream (volume.img)");
   add("output", text("FILE"), "send: write there, not to standard output");
   add("to", text("ADDRESS"),
-      "send: to the csnapd there, which receives it, and tell what it says; unix:PATH or "
-      "HOST:PORT");
-  add("compress", text("zstd"), "send: compress; receive finds out by itself");
-  add("limit", text("RATE"), "send: at most so many bytes a second, such as 10M");
+      "send, replicate: to the csnapd there, which receives it, and tell what it says; unix:PATH "
+      "or HOST:PORT");
+  add("compress", text("zstd"), "send, replicate: compress; receive finds out by itself");
+  add("limit", text("RATE"), "send, replicate: at most so many bytes a second, such as 10M");
   add("dry-run", "send: say what would be read, and send nothing");
   add("resume", text("TOKEN"), "send: go on where the receiver says it was cut off");
   add("input", text("FILE"), "receive: read there, not from standard input");
   add("resume-from-token", text("TOKEN"), "receive: the stream goes on there");
   add("resume-token", "receive: print the token to go on with, and receive nothing");
   add("abort", "receive: give up what was cut off, and bring the origin back");
+  add("replica", "receive: the volume is a replica from then on, which clients only read");
 }
 
 Status take_stream_options(const po::variables_map& values, const std::string& command,
                            StreamLine& line) {
   if (command != "send") CSNAP_TRY(only_for(values, kOfSend, "send"));
+  if (command != "send" && command != "replicate")
+    CSNAP_TRY(only_for(values, kOfBoth, "send and replicate"));
   if (command != "receive") CSNAP_TRY(only_for(values, kOfReceive, "receive"));
   if (command != "send" && command != "receive" && values.count("file") != 0)
     return Status(Code::invalid, "--file is for send and receive");
@@ -106,6 +109,7 @@ Status take_stream_options(const po::variables_map& values, const std::string& c
   line.dry_run = values.count("dry-run") != 0;
   line.show_token = values.count("resume-token") != 0;
   line.abort = values.count("abort") != 0;
+  line.replica = values.count("replica") != 0;
   CSNAP_TRY(take_token(values, "resume", line));
   CSNAP_TRY(take_token(values, "resume-from-token", line));
   CSNAP_TRY(take_file(values, line));

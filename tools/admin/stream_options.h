@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The options of csnap-admin send and receive. Pure.
+// The options of csnap-admin send and receive, of which replicate has some. Pure.
 #pragma once
 
 #include <boost/program_options/options_description.hpp>
@@ -14,17 +14,18 @@
 namespace csnap {
 
 struct StreamLine {
-  std::string from;                   // send
-  std::string file;                   // what the volume is called in a stream; empty: the default
-  std::string output;                 // send; empty: standard output
-  std::string to;                     // send: address of the server that receives; empty: none
-  std::string input;                  // receive; empty: standard input
+  std::string from;    // send
+  std::string file;    // what the volume is called in a stream; empty: the default
+  std::string output;  // send; empty: standard output
+  std::string to;      // send, replicate: address of the server that receives; empty: none
+  std::string input;   // receive; empty: standard input
   std::optional<ResumeToken> resume;  // send: go on there; receive: the stream does
-  std::uint64_t limit = 0;            // send: bytes a second
-  bool compress = false;              // send
+  std::uint64_t limit = 0;            // send, replicate: bytes a second
+  bool compress = false;              // send, replicate
   bool dry_run = false;               // send
   bool show_token = false;            // receive
   bool abort = false;                 // receive
+  bool replica = false;               // receive
 };
 
 void add_stream_options(boost::program_options::options_description& options);

@@ -40,8 +40,9 @@ _csnapd() {
     --cache) _csnap_words "16M 64M 256M 1G" ;;
     --lease) _csnap_words "1000 10000 30000" ;;
     --client-copies) _csnap_words "auto on off" ;;
+    --streams-from) _csnap_words "10.0.0.0/8 192.168.0.0/16" ;;
     *)
-      _csnap_words "--origin --store --metadata --listen --cache --lease --client-copies --log-level
+      _csnap_words "--origin --store --metadata --listen --cache --lease --client-copies --streams-from --log-level
         --config --version --help"
       ;;
   esac
@@ -107,7 +108,8 @@ _csnap_admin() {
   _csnap_previous
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      create | delete | rename | list | status | locks | dump | check | rmap | handle | resolve | copy | send | receive)
+      create | delete | rename | list | status | locks | dump | check | rmap | handle | resolve | copy | send | receive | \
+        replicate | promote | demote)
         command=${COMP_WORDS[i]}
         ;;
     esac
@@ -124,7 +126,9 @@ _csnap_admin() {
     _csnap_snapshots
   elif [[ $prev == --compress ]]; then
     _csnap_words zstd
-  elif [[ $prev == --file || $prev == --limit || $prev == --resume || $prev == --resume-from-token ]]; then
+  elif [[ $prev == --schedule ]]; then
+    _csnap_words "30s 15m 1h 1d"
+  elif [[ $prev == --keep || $prev == --prefix || $prev == --file || $prev == --limit || $prev == --resume || $prev == --resume-from-token ]]; then
     :
   elif [[ $cur == -* ]]; then
     if [[ $command == delete ]]; then
@@ -139,14 +143,20 @@ _csnap_admin() {
       _csnap_words "--from --to --file --output --compress --limit --dry-run --resume --force --progress
         --server --json --help"
     elif [[ $command == receive ]]; then
-      _csnap_words "--input --file --resume-from-token --resume-token --abort --force
+      _csnap_words "--input --file --resume-from-token --resume-token --abort --replica --force
         --progress --server --json --help"
+    elif [[ $command == replicate ]]; then
+      _csnap_words "--to --schedule --once --keep --prefix --forget --compress --limit --force --progress
+        --server --json --help"
+    elif [[ $command == promote ]]; then
+      _csnap_words "--force --server --json --help"
     else
       _csnap_words "--server --json --version --help"
     fi
   elif [[ -z $command ]]; then
-    _csnap_words "create delete rename list status locks dump check rmap handle resolve copy send receive"
-  elif [[ $command == delete || $command == handle || $command == send || ($command == rename && $prev == rename) ]]; then
+    _csnap_words "create delete rename list status locks dump check rmap handle resolve copy send receive
+      replicate promote demote"
+  elif [[ $command == delete || $command == handle || $command == send || $command == replicate || ($command == rename && $prev == rename) ]]; then
     _csnap_snapshots
   elif [[ $command == copy ]]; then
     _csnap_paths

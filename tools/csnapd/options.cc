@@ -38,6 +38,9 @@ po::options_description settings() {
   add("listen", po::value<std::vector<std::string>>()->value_name("ADDRESS"),
       ("unix:PATH or HOST:PORT; may be repeated. Default: " + addresses_text(default_addresses()))
           .c_str());
+  add("streams-from", po::value<std::vector<std::string>>()->value_name("NETWORK"),
+      "take send streams from there, too, such as 10.0.0.0/8; may be repeated. They are neither "
+      "encrypted nor proven to be from whom they say: csnapd(8). Default: this machine only");
   add("cache", po::value<std::string>()->value_name("SIZE")->default_value("64M"),
       "memory for metadata blocks");
   add("lease", po::value<std::uint32_t>()->value_name("MS")->default_value(10'000),
@@ -96,6 +99,16 @@ Status take_listen(const po::variables_map& values, DaemonOptions& daemon) {
   return {};
 }
 
+Status take_streams_from(const po::variables_map& values, DaemonOptions& daemon) {
+  if (values.count("streams-from") == 0) return {};
+  for (const auto& text : values["streams-from"].as<std::vector<std::string>>()) {
+    const auto network = parse_network(text);
+    if (!network.ok()) return network.status().with_context("--streams-from " + text);
+    daemon.streams_from.push_back(*network);
+  }
+  return {};
+}
+
 Result<ClientCopyPolicy> parse_client_copies(const std::string& text) {
   if (text == "auto") return ClientCopyPolicy::elsewhere;
   if (text == "on") return ClientCopyPolicy::on;
@@ -109,6 +122,7 @@ Status take_settings(const po::variables_map& values, CsnapdOptions& options) {
   CSNAP_TRY(required(values, "store", daemon.paths.store));
   if (values.count("metadata") != 0) daemon.paths.metadata = values["metadata"].as<std::string>();
   CSNAP_TRY(take_listen(values, daemon));
+  CSNAP_TRY(take_streams_from(values, daemon));
 
   const auto cache = parse_size(values["cache"].as<std::string>());
   if (!cache) return cache.status().with_context("--cache");

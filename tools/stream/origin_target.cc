@@ -21,6 +21,7 @@ constexpr std::size_t kZeroBlockBytes = 4096;
 constexpr std::chrono::seconds kSaveEvery{5};
 // Somebody waits who sends the stream: a server that has gone is not waited for longer.
 constexpr std::chrono::seconds kServerAway{60};
+constexpr std::chrono::seconds kUntilKnown{5};
 
 std::uint64_t count_chunks(const std::vector<ChunkRun>& runs) {
   std::uint64_t count = 0;
@@ -28,21 +29,11 @@ std::uint64_t count_chunks(const std::vector<ChunkRun>& runs) {
   return count;
 }
 
-// Who has the origin open and is not gone.
-Result<std::string> holders(Admin& admin) {
-  CSNAP_ASSIGN(const auto clients, admin.clients());
-  std::string names;
-  for (const auto& client : clients)
-    if (client.volume == 0 && client.connected)
-      names += (names.empty() ? "" : "; ") + client.client_name;
-  return names;
-}
-
 Result<std::unique_ptr<Volume>> open_origin(Admin& admin, const OpenOptions& options) {
   for (;;) {
     auto opened = Volume::open(options);
     if (opened.status().code() != Code::busy) return opened;
-    CSNAP_ASSIGN(const std::string names, holders(admin));
+    CSNAP_ASSIGN(const std::string names, who_has_origin(admin));
     if (!names.empty())
       return Status(Code::busy, opened.status().message() + " (open: " + names + ")");
     // Of those that are gone the leases end.
@@ -51,6 +42,15 @@ Result<std::unique_ptr<Volume>> open_origin(Admin& admin, const OpenOptions& opt
 }
 
 }  // namespace
+
+Result<std::string> who_has_origin(Admin& admin) {
+  CSNAP_ASSIGN(const auto clients, admin.clients());
+  std::string names;
+  for (const auto& client : clients)
+    if (client.volume == 0 && client.connected && !client.read_only)
+      names += (names.empty() ? "" : "; ") + client.client_name;
+  return names;
+}
 
 std::optional<ResumeToken> token_of(const std::optional<UnfinishedReceive>& receiving) {
   if (!receiving || !receiving->resumable || receiving->path.empty()) return std::nullopt;
@@ -71,6 +71,7 @@ Result<std::unique_ptr<OriginTarget>> OriginTarget::open(Admin& admin,
   CSNAP_ASSIGN(target->list_, admin.list());
   CSNAP_ASSIGN(const auto status, admin.status());
   target->receiving_ = status.replication.receiving;
+  target->role_ = status.replication.role;
   return target;
 }
 
@@ -108,6 +109,16 @@ Result<std::string> OriginTarget::begin(const StreamBegin& begin) {
   writer_ = std::make_unique<WriteBehind>(*origin_);
   in_order_ = true;
   saved_ = Clock::now();
+  CSNAP_ASSIGN(std::string path, begin_any(begin));
+  // Not before: what was refused has changed nothing.
+  if (options_.replica && role_ == ReplicationRole::none) {
+    CSNAP_TRY(admin_.set_role(ReplicationRole::replica));
+    role_ = ReplicationRole::replica;
+  }
+  return path;
+}
+
+Result<std::string> OriginTarget::begin_any(const StreamBegin& begin) {
   if (begin.from) return go_on(begin);
   return begin.parent ? begin_incremental(begin) : begin_full(begin);
 }
@@ -138,9 +149,9 @@ Result<std::string> OriginTarget::begin_incremental(const StreamBegin& begin) {
   const bool by_us = receiving_ && receiving_->parent_id.value == parent.id;
   const bool undone = by_us && receiving_->undone;
   if (!changed.empty() && !by_us && !options_.force)
-    return Status(Code::busy, "the origin is not as the stream's parent is: " +
-                                  std::to_string(count_chunks(changed)) +
-                                  " chunks were written to since; --force gives them up");
+    return Status(Code::exists, "the origin is not as the stream's parent is: " +
+                                    std::to_string(count_chunks(changed)) +
+                                    " chunks were written to since; --force gives them up");
   const std::string& path = !parent.received_path.empty() ? parent.received_path : options_.file;
   receiving_ = UnfinishedReceive{
       begin.name, begin.identity, begin.parent, SnapshotId(parent.id), path, 0, false};
@@ -279,6 +290,20 @@ Status OriginTarget::save_position() {
   u.resumable = u.resumable && in_order_ && writer_->ascending();
   saved_ = Clock::now();
   return save();
+}
+
+// Said twice it means the same: so a server that goes away and comes back meanwhile does no harm.
+// It knows our session again a moment after that.
+Status OriginTarget::save() {
+  const auto began = Clock::now();
+  for (;;) {
+    const Status saved = admin_.set_receiving(receiving_);
+    const auto patience = saved.code() == Code::unavailable ? kServerAway
+                          : saved.code() == Code::stale     ? kUntilKnown
+                                                            : std::chrono::seconds(0);
+    if (Clock::now() - began >= patience) return saved;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 Status OriginTarget::keep() {

@@ -30,9 +30,13 @@ namespace csnap {
 
 struct ReceiveOptions {
   std::vector<std::string> addresses;
-  bool force = false;  // overwrite what is there and is in no snapshot
-  std::string file;    // its name in a snapshot of our own that was sent away
+  bool force = false;    // overwrite what is there and is in no snapshot
+  bool replica = false;  // where the role is none, it is replica as soon as a stream has begun
+  std::string file;      // its name in a snapshot of our own that was sent away
 };
+
+// Clients that have the origin open to write to it and are not gone, by name.
+Result<std::string> who_has_origin(Admin& admin);
 
 // Where a receive that was cut off can be gone on with.
 std::optional<ResumeToken> token_of(const std::optional<UnfinishedReceive>& receiving);
@@ -66,6 +70,7 @@ class OriginTarget : public ReceiveTarget {
       : admin_(admin), options_(std::move(options)) {}
   Status check_name(const std::string& name) const;
   Result<const Admin::SnapshotEntry*> find(const StreamIdentity& identity) const;
+  Result<std::string> begin_any(const StreamBegin& begin);
   Result<std::string> begin_full(const StreamBegin& begin);
   Result<std::string> begin_incremental(const StreamBegin& begin);
   Result<std::string> go_on(const StreamBegin& begin);
@@ -76,12 +81,13 @@ class OriginTarget : public ReceiveTarget {
   Status copy(Volume& from, std::uint64_t from_offset, WriteBehind& writer, std::uint64_t offset,
               std::uint64_t length);
   Status save_position();
-  Status save() { return admin_.set_receiving(receiving_); }
+  Status save();
 
   using Clock = std::chrono::steady_clock;
   Admin& admin_;
   const ReceiveOptions options_;
   std::optional<UnfinishedReceive> receiving_;  // as the store knows it, or will by save()
+  ReplicationRole role_ = ReplicationRole::none;
   Admin::SnapshotList list_;
   std::unique_ptr<Volume> origin_;
   std::unique_ptr<WriteBehind> writer_;

@@ -15,18 +15,18 @@ namespace {
 
 constexpr std::uint64_t kFileMode = 0600;
 
-// What was received goes on as what it was sent as: so it can go back, too.
-StreamIdentity identity_of(const Admin::SnapshotEntry& entry) {
+}  // namespace
+
+StreamIdentity sent_as(const Admin::SnapshotEntry& entry) {
   return entry.received.value_or(StreamIdentity{entry.uuid, entry.transid});
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Volume>> Sender::open_volume(const Admin::SnapshotEntry& entry) const {
   OpenOptions options;
   options.addresses = options_.addresses;
   options.volume_id = entry.id;
   options.read_only = true;
+  options.give_up_after = options_.give_up_after;
   auto volume = Volume::open(options);
   if (!volume.ok()) return volume.status().with_context("snapshot '" + entry.name + "'");
   return volume;
@@ -41,7 +41,7 @@ Result<std::unique_ptr<Sender>> Sender::prepare(Admin& admin, const SendOptions&
 Status Sender::open() {
   CSNAP_ASSIGN(list_, admin_.list());
   CSNAP_ASSIGN(snapshot_, admin_.seal(options_.name));
-  plan_.identity = identity_of(snapshot_);
+  plan_.identity = sent_as(snapshot_);
   plan_.created_ns = snapshot_.created_ns;
   plan_.volume_size = list_.volume_size;
   // It takes a commit at the server; what differs is found out meanwhile.
@@ -63,7 +63,7 @@ Status Sender::plan_runs() {
     CSNAP_ASSIGN(const auto parent, admin_.seal(options_.parent));
     if (parent.id == snapshot_.id)
       return Status(Code::invalid, "a snapshot cannot be sent as a change to itself");
-    plan_.parent = identity_of(parent);
+    plan_.parent = sent_as(parent);
     if (file_.empty()) file_ = parent.received_path;
     CSNAP_TRY(check_token());
     CSNAP_ASSIGN(plan_.runs,

@@ -8,6 +8,7 @@
 // Threading: one thread calls; it has threads of its own.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,7 +30,13 @@ struct SendOptions {
   // What the volume is called in the stream; empty: as it was when it came here, or kVolumeFile.
   std::string file;
   std::optional<ResumeToken> resume;
+  // How long a server that went away is waited for; 0: for ever.
+  std::chrono::milliseconds give_up_after{0};
 };
+
+// What a snapshot that was not written to since is called in streams: what was received goes on as
+// what it was sent as, so it can go back, too.
+StreamIdentity sent_as(const Admin::SnapshotEntry& entry);
 
 // What there is to be sent.
 struct SendPlan {

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/replicate/replicator.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "tools/stream/delivery.h"
+#include "tools/stream/sender.h"
+
+namespace csnap {
+namespace {
+
+// A receive that was cut off holds the origin there for a moment longer.
+constexpr int kTries = 25;
+constexpr std::chrono::milliseconds kBetweenTries{200};
+// Our own server, before the stream is cut off to go on with later.
+constexpr std::chrono::seconds kServerAway{10};
+
+}  // namespace
+
+std::uint64_t wall_clock_ns() {
+  using namespace std::chrono;
+  return static_cast<std::uint64_t>(
+      duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count());
+}
+
+Result<OtherServer> look_at(const std::string& address) {
+  AdminOptions options;
+  options.addresses = {address};
+  options.observer = true;
+  CSNAP_ASSIGN(const auto observer, Admin::connect(options));
+  CSNAP_ASSIGN(auto status, observer->status());
+  CSNAP_ASSIGN(auto list, observer->list());
+  return OtherServer{std::move(status.replication), std::move(list)};
+}
+
+Status Replicator::bring(Admin& ours, const std::string& name, bool force) {
+  Status status = try_to_bring(ours, name, force);
+  for (int i = 1; i < kTries && status.code() == Code::busy; ++i) {
+    if (options_.stop && options_.stop()) return status;
+    std::this_thread::sleep_for(kBetweenTries);
+    status = try_to_bring(ours, name, force);
+  }
+  return status;
+}
+
+Status Replicator::try_to_bring(Admin& ours, const std::string& name, bool force) {
+  CSNAP_ASSIGN(const auto list, ours.list());
+  CSNAP_ASSIGN(const auto other, look_at(options_.to));
+  const auto planned = plan_chain(list, other.list, other.replication, name, force);
+  if (!planned.ok()) {
+    const bool here = planned.status().code() == Code::not_found;
+    return here ? planned.status() : planned.status().with_context(options_.to);
+  }
+  // Also when nothing is to be sent: it may have arrived without our hearing of it.
+  if (planned->common) CSNAP_TRY(record(ours, other.list.store, *planned->common));
+  for (const ChainStep& step : planned->steps) {
+    CSNAP_TRY(send(ours, step, force));
+    CSNAP_TRY(record(ours, other.list.store, step.snapshot));
+    force = false;  // what follows fits, or something is wrong
+  }
+  return {};
+}
+
+Status Replicator::send(Admin& ours, const ChainStep& step, bool force) {
+  const std::string& name = step.snapshot.name;
+  SendOptions what;
+  what.addresses = options_.addresses;
+  what.name = name;
+  if (step.parent) what.parent = step.parent->name;
+  what.resume = step.resume;
+  what.give_up_after = kServerAway;
+  CSNAP_ASSIGN(const auto sender, Sender::prepare(ours, what));
+  DeliveryOptions how;
+  how.to.addresses = {options_.to};
+  how.to.force = force;
+  how.to.replica = true;
+  how.output = options_.output;
+  how.stop = options_.stop;
+  const std::uint64_t all = sender->plan().bytes;
+  const Delivery delivery =
+      deliver(*sender, how, [&](std::uint64_t done) { report_.progress(name, done, all); });
+  if (!delivery.status.ok()) return delivery.status.with_context("'" + name + "'");
+  report_.sent({name, what.parent, sender->plan().from, sender->data_bytes(), delivery.written});
+  return {};
+}
+
+Status Replicator::record(Admin& ours, const Uuid& store, const Admin::SnapshotEntry& arrived) {
+  CSNAP_ASSIGN(const auto status, ours.status());
+  const auto& known = status.replication.replicas;
+  const auto found = std::ranges::find(known, store, &Replica::store);
+  if (found != known.end() && found->snapshot.value == arrived.id && found->address == options_.to)
+    return {};
+  return ours.set_replica({store, options_.to, SnapshotId(arrived.id), wall_clock_ns()});
+}
+
+}  // namespace csnap
