@@ -182,12 +182,7 @@ TEST_CASE("A receive that was undone is forgotten with the first who may write")
     rig.engine().open_client(session_id(kWriter), kOrigin, Access::write,
                              [&](const Result<ClientKey>& key) { told = key.ok(); });
     rig.turns(turns);
-    if (turns % 2 == 0) {
-      lose_power(rig);
-    } else {
-      rig.power_cut();
-      REQUIRE(rig.try_open().ok());
-    }
+    lose_power(rig, turns % 2 != 0);
     const auto absent = rig.engine().absent_clients();
     const bool there = std::ranges::count(absent, session_id(kWriter)) > 0;
     CHECK(replication_now(rig).receiving.has_value() != there);
@@ -218,12 +213,7 @@ TEST_CASE("A received snapshot has its identity from the first moment on") {
     rig.engine().create_snapshot("a", true,
                                  [&](const Result<Snapshot>& made) { told = made.ok(); });
     rig.turns(turns);
-    if (turns % 2 == 0) {
-      lose_power(rig);
-    } else {
-      rig.power_cut();
-      REQUIRE(rig.try_open().ok());
-    }
+    lose_power(rig, turns % 2 != 0);
     const auto found = rig.engine().find_snapshot("a");
     if (told) CHECK(found.ok());
     CHECK(replication_now(rig).receiving.has_value() == !found.ok());

@@ -75,11 +75,15 @@ Replication replication_now(Rig& rig) {
   return rig.engine().status().replication;
 }
 
-void lose_power(Rig& rig) {
-  rig.kill();
-  rig.origin->crash_losing_all();
-  rig.store->crash_losing_all();
-  if (rig.metadata) rig.metadata->crash_losing_all();
+void lose_power(Rig& rig, bool torn) {
+  if (torn) {
+    rig.power_cut();
+  } else {
+    rig.kill();
+    rig.origin->crash_losing_all();
+    rig.store->crash_losing_all();
+    if (rig.metadata) rig.metadata->crash_losing_all();
+  }
   const Status opened = rig.try_open();
   require(opened.ok(), opened.to_string());
 }

@@ -23,8 +23,8 @@ Status set_receiving(Rig& rig, std::optional<UnfinishedReceive> receiving);
 UnfinishedReceive receive_of(const std::string& name, bool undone = false);
 Snapshot snapshot_now(Rig& rig, const std::string& name);
 Replication replication_now(Rig& rig);
-// The power fails, and nothing that was not flushed is left; a server takes the store over, and
-// nobody comes back by himself.
-void lose_power(Rig& rig);
+// The power fails, and nothing that was not flushed is left (torn: some of the store's is); a
+// server takes the store over, and nobody comes back by himself.
+void lose_power(Rig& rig, bool torn = false);
 
 }  // namespace csnap
