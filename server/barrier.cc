@@ -74,7 +74,8 @@ Status Barrier::build(const Creation& creation, SnapshotId& id, std::vector<Reco
   if (engine_.state->snapshots().find_live(creation.name))
     return Status(Code::exists, "a snapshot named '" + creation.name + "' is there already");
   const auto received = std::exchange(replication.receiving, std::nullopt);
-  if (creation.received && (!received || received->name != creation.name || received->path.empty()))
+  if (creation.received &&
+      (!received || received->name != creation.name || received->path.empty() || received->undone))
     return Status(Code::stale, "no receive of '" + creation.name + "' is under way here");
   id = engine_.state->superblock().next_snapshot;
   const std::uint64_t high = engine_.random();

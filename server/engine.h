@@ -228,14 +228,16 @@ class Engine {
   // -- administration --------------------------------------------------------------------------
   using SnapshotDone = std::function<void(Result<Snapshot>)>;
   // received: of an origin that a stream was received into; what set_receiving() said last becomes
-  // its identity, and nothing is unfinished any more. stale when that speaks of another name.
+  // its identity, and nothing is unfinished any more. stale when that speaks of another name, or
+  // was undone.
   void create_snapshot(const std::string& name, bool received, SnapshotDone done);
   // busy while a client has it open, unless force, which evicts. done: it is gone; its space
   // follows.
   void delete_snapshot(const std::string& name, bool force, Done done);
   void rename_snapshot(const std::string& from, const std::string& to, Done done);
-  // done: its UUID and transid stand for its content, durably, until somebody writes to it. busy
-  // while it was written to and somebody may still be writing.
+  // done: its UUID and transid stand for its content, which is durable as they are (the origin and
+  // the store are flushed), until somebody writes to it. busy while it was written to and somebody
+  // may still be writing.
   void seal_snapshot(const std::string& name, SnapshotDone done);
   // busy while somebody writes the origin (replica) or receives into it (primary); invalid to make
   // a primary of what lies between two snapshots.

@@ -113,6 +113,8 @@ class Engine::Impl {
   // Is a session open so?
   bool accessed(SnapshotId volume, Access access) const;
   void mark_written(SnapshotId id, std::function<void(Status)> done);
+  // What clients wrote to the origin and in place to the store is durable then.
+  void flush_volumes(std::function<void(Status)> done);
   // change: makes the new state of the old one, or says why not.
   void change_replication(std::function<Status(Replication&)> change, Done done);
 

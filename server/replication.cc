@@ -28,6 +28,11 @@ Status Engine::Impl::admit(SnapshotId volume, Access access, bool resumed) const
       return Status(Code::denied,
                     "the origin is a replica of another server's and can only be read here; "
                     "csnap-admin promote makes it a volume of its own");
+    // Who was open for writing before the restart has made it be forgotten: this session was not.
+    if (replication.receiving && resumed)
+      return Status(Code::denied,
+                    "the session was not open for writing before the server's restart; open the "
+                    "origin anew");
     if (replication.receiving && !replication.receiving->undone)
       return Status(Code::denied, "the origin lies between two snapshots, for the receive of '" +
                                       replication.receiving->name +
@@ -65,6 +70,21 @@ void Engine::Impl::mark_written(SnapshotId id, std::function<void(Status)> done)
                   }});
 }
 
+void Engine::Impl::flush_volumes(std::function<void(Status)> done) {
+  struct Flushes {
+    std::size_t left = 2;
+    Status first;
+    std::function<void(Status)> done;
+  };
+  auto flushes = std::make_shared<Flushes>();
+  flushes->done = std::move(done);
+  for (Device* device : {devices.origin.get(), devices.store.get()})
+    device->submit({.kind = IoKind::flush, .offset = 0, .data = {}, .done = [flushes](Status s) {
+                      if (flushes->first.ok()) flushes->first = std::move(s);
+                      if (--flushes->left == 0) flushes->done(flushes->first);
+                    }});
+}
+
 void Engine::seal_snapshot(const std::string& name, SnapshotDone done) {
   Impl& e = *impl_;
   if (e.stopping) return done(Status(Code::unavailable, "the server is stopping"));
@@ -72,13 +92,19 @@ void Engine::seal_snapshot(const std::string& name, SnapshotDone done) {
   if (!found.ok()) return e.committer->refuse(found.status(), std::move(done));
   const SnapshotId id = found->id;
   ++e.changes;
-  auto told = [&e, id, done = std::move(done)](const Status& status) {
+  auto flushed = [&e, id, done = std::move(done)](const Status& status) {
     --e.changes;
     const Snapshot* snapshot = status.ok() ? e.state->snapshots().find_live(id) : nullptr;
     if (snapshot)
       done(*snapshot);
     else
       done(status.ok() ? Impl::volume_deleted() : status);
+  };
+  // Its content must be durable before anybody is told what it is known as: what clients wrote to
+  // the origin before it was created, or in place to it, may still be in a cache of the disks.
+  auto told = [&e, flushed = std::move(flushed)](const Status& status) {
+    if (!status.ok()) return flushed(status);
+    e.flush_volumes(flushed);
   };
   // What it is known as must be durable, too.
   if (!found->written) return e.committer->refuse(Status(), std::move(told));

@@ -316,9 +316,9 @@ bool Rig::equals(SnapshotId id, std::uint64_t chunk, std::uint64_t tag) {
   return tag == expected;
 }
 
-void Rig::start_create(const std::string& name) {
+void Rig::start_create(const std::string& name, bool received) {
   creating_.insert(name);
-  engine_->create_snapshot(name, false, [this, name](Result<Snapshot> snapshot) {
+  engine_->create_snapshot(name, received, [this, name](Result<Snapshot> snapshot) {
     // An I/O error leaves it open whether it was done.
     if (snapshot.status().code() != Code::io_error) creating_.erase(name);
     if (snapshot.ok()) model_[snapshot->id] = model_[kOrigin];

@@ -108,6 +108,100 @@ void rename(Rig& rig) {
   settle(rig);
 }
 
+// A snapshot that is its own in a few chunks, rewritten in place, and that nobody has open.
+void with_written(Rig& rig) {
+  with_snapshot(rig);
+  const SnapshotId id = id_of(rig, "a");
+  surely(rig.write_snapshot_now(id, kRun, 5, false));
+  rig.drop_client(id);
+  rig.until_idle();
+}
+
+void seal(Rig& rig) {
+  rig.engine().seal_snapshot("a", [](const Result<Snapshot>&) {});
+  settle(rig);
+}
+
+// Written to, as what it was; or not, as something else.
+void sealed_or_not(Rig& rig) {
+  const auto found = rig.engine().find_snapshot("a");
+  require(found.ok(), found.status().to_string());
+  require(found->written == (found->transid == found->id.value), "it is half sealed");
+  require(found->transid < rig.engine().status().superblock.next_snapshot.value,
+          "its transid will be used again");
+}
+
+UnfinishedReceive receive_of_late(bool undone = false) {
+  UnfinishedReceive receiving;
+  receiving.name = "late";
+  receiving.identity = {Uuid::from_random(1, 2), 77};
+  receiving.path = "volume.img";
+  receiving.undone = undone;
+  return receiving;
+}
+
+ClientKey open_receiver(Rig& rig) {
+  std::optional<Result<ClientKey>> key;
+  rig.engine().open_client(Uuid::from_random(5, 7), kOrigin, Engine::Access::receive,
+                           [&](Result<ClientKey> opened) { key = std::move(opened); });
+  rig.until([&] { return key.has_value(); });
+  surely(key->status());
+  return **key;
+}
+
+// Of a receiver that has come for that.
+void say_receiving(Rig& rig, std::optional<UnfinishedReceive> receiving) {
+  const ClientKey key = open_receiver(rig);
+  bool told = false;
+  rig.engine().set_receiving(std::move(receiving), [&](const Status& status) {
+    surely(status);
+    told = true;
+  });
+  rig.until([&] { return told; });
+  rig.engine().close_client(key);
+  rig.until_idle();
+}
+
+// Somebody has the origin open to receive. The rig itself writes to nothing meanwhile.
+void with_receiver(Rig& rig) {
+  with_snapshot(rig);
+  rig.drop_client(kOrigin);
+  rig.until_idle();
+  open_receiver(rig);
+}
+
+void receive_some(Rig& rig) {
+  rig.engine().set_receiving(receive_of_late(true), [](const Status&) {});
+  settle(rig);
+}
+
+void receiving_or_not(Rig& rig) {
+  const auto receiving = rig.engine().status().replication.receiving;
+  require(!receiving || *receiving == receive_of_late(true), "something else is being received");
+}
+
+// All of it has come, and its receiver has gone.
+void with_received(Rig& rig) {
+  with_snapshot(rig);
+  rig.drop_client(kOrigin);
+  rig.until_idle();
+  say_receiving(rig, receive_of_late());
+}
+
+void create_received(Rig& rig) {
+  rig.start_create("late", true);
+  settle(rig);
+}
+
+void received_or_not(Rig& rig) {
+  const auto receiving = rig.engine().status().replication.receiving;
+  const auto found = rig.engine().find_snapshot("late");
+  require(found.ok() != receiving.has_value(), "it was received and is being received, or neither");
+  require(!found.ok() || (found->received && !found->written), "it does not know what it is");
+  require(!receiving || *receiving == receive_of_late(), "something else is being received");
+  if (receiving) say_receiving(rig, std::nullopt);
+}
+
 void one_name(Rig& rig) {
   require(rig.engine().find_snapshot("a").ok() != rig.engine().find_snapshot("b").ok(),
           "it has both names, or none");
@@ -181,6 +275,11 @@ std::vector<Operation> all_operations() {
       {"creating a snapshot", small(), with_shared, create},
       {"deleting a snapshot", for_deletion(), with_much_to_delete, remove},
       {"renaming a snapshot", small(), with_snapshot, rename, false, false, one_name},
+      {"sealing a snapshot", small(), with_written, seal, false, false, sealed_or_not},
+      {"saying what is received", small(), with_receiver, receive_some, false, false,
+       receiving_or_not},
+      {"creating what was received", small(), with_received, create_received, false, false,
+       received_or_not},
       {"a client that comes and goes", small(), with_snapshot, visit},
       {"checkpoint", small(), with_snapshot, checkpoint},
       {"closing the store", small(), with_exceptions, close_in_order, false, true},
@@ -191,6 +290,8 @@ std::vector<Operation> all_operations() {
       {"first write of the origin, metadata elsewhere", separate, with_snapshot, write_origin});
   all.push_back({"overwrite of a snapshot, metadata elsewhere", separate, with_snapshot,
                  write_snapshot(true)});
+  all.push_back({"sealing a snapshot, metadata elsewhere", separate, with_written, seal, false,
+                 false, sealed_or_not});
   all.push_back({"checkpoint, metadata elsewhere", separate, with_snapshot, checkpoint});
   all.push_back({"closing the store, metadata elsewhere", separate, with_exceptions, close_in_order,
                  false, true});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a store at rest holds, and whether that is sound.
 #include <memory>
+#include <utility>
 
 #include "server/recovery.h"
 #include "store/crc.h"
@@ -58,7 +59,9 @@ std::string tables_of(const StoreState& state) {
   std::string text;
   for (const auto& s : state.snapshots().all())
     text += "snapshot " + std::to_string(s.id.value) + " " + s.uuid.to_string() + " '" + s.name +
-            "' bit " + std::to_string(s.bit) + (s.deleting ? " deleting" : "") + " up to " +
+            "' bit " + std::to_string(s.bit) + (s.deleting ? " deleting" : "") + " transid " +
+            std::to_string(s.transid) + (s.written ? " written" : "") +
+            (s.received ? " received as " + s.received->identity.to_string() : "") + " up to " +
             std::to_string(s.deleted_up_to.value) + "\n";
   return text;
 }
@@ -86,8 +89,12 @@ std::string state_of(Rig& rig) {
          std::to_string(s.tree_blocks) + " levels " + std::to_string(s.tree_levels) +
          ", free chunks " + std::to_string(s.data.free_chunks) + ", free blocks " +
          std::to_string(s.data.free_blocks) + " and " + std::to_string(s.metadata.free_blocks) +
-         ", next snapshot " + std::to_string(s.next_snapshot.value) + "\n" + tables_of(state) +
-         clients_of(state) + exceptions_of(state);
+         ", next snapshot " + std::to_string(s.next_snapshot.value) + ", role " +
+         std::to_string(static_cast<int>(std::as_const(state).replication().role)) +
+         (std::as_const(state).replication().receiving
+              ? " receiving " + std::as_const(state).replication().receiving->name
+              : "") +
+         "\n" + tables_of(state) + clients_of(state) + exceptions_of(state);
 }
 
 std::string everything_wrong(Rig& rig, std::optional<CheckArea> but) {

@@ -175,4 +175,22 @@ MUTATIONS = [
              "std::size_t{1} << shift))));",
              "        stored_checksum(crc32c(t->buffer.span().subspan(0 * i, "
              "std::size_t{1} << shift))));"),
+    # -- what a snapshot is known as
+    Mutation("written_mark_not_waited_for", "server/snapshot_write.cc",
+             "a write is granted while the mark that the snapshot is written to is on its way",
+             "    if (!(engine_.written & bit)) return mark(snapshot->id);",
+             "    if (!(engine_.written & bit)) {\n"
+             "      engine_.mark_written(snapshot->id, [](const Status&) {});\n"
+             "      engine_.written |= bit;\n    }"),
+    Mutation("sealed_while_written", "server/replication.cc",
+             "a snapshot is sealed while somebody has it open for writing",
+             "if (e.accessed(id, Access::write) || e.unsettled_on(id))",
+             "if (e.unsettled_on(id))"),
+    Mutation("rewritable_without_mark", "server/snapshot_read.cc",
+             "places of a sealed snapshot are called rewritable",
+             "piece.rewritable = piece.exclusive && piece.crcs.empty() && (engine_.written & bit) != 0;",
+             "piece.rewritable = piece.exclusive && piece.crcs.empty();"),
+    Mutation("sealed_content_not_flushed", "server/replication.cc",
+             "a seal is told while the content may still be in a disk's cache",
+             "    e.flush_volumes(flushed);", "    flushed(status);"),
 ]

@@ -10,22 +10,26 @@
 namespace csnap::sim {
 namespace {
 
-MapperOptions mapper_options(std::uint64_t number, SnapshotId volume, const std::string& name) {
+MapperOptions mapper_options(std::uint64_t number, SnapshotId volume, const std::string& name,
+                             bool read_only) {
   MapperOptions options;
   options.session = Uuid::from_random(number, 7);
   options.client_name = "client " + std::to_string(number);
   options.volume_name = name;
+  options.read_only = read_only;
   if (volume == kOrigin) options.volume = volume;
   return options;
 }
 
 }  // namespace
 
-Client::Client(World& world, std::uint64_t number, SnapshotId volume, const std::string& name)
+Client::Client(World& world, std::uint64_t number, SnapshotId volume, const std::string& name,
+               bool read_only)
     : world_(world),
       number_(number),
       volume_(volume),
-      mapper_(mapper_options(number, volume, name), *this) {
+      read_only_(read_only),
+      mapper_(mapper_options(number, volume, name, read_only), *this) {
   const auto hook = [this](const DiskPort&, const IoRequest& request, bool submitted) {
     if (submitted && !doomed_) world_.what_if(request, world_.changing_snapshots());
     world_.client_io(*this);

@@ -51,13 +51,15 @@ using ActionPtr = std::shared_ptr<Action>;
 
 class Client : public Endpoint, private MapperHost, public std::enable_shared_from_this<Client> {
  public:
-  Client(World& world, std::uint64_t number, SnapshotId volume, const std::string& name);
+  Client(World& world, std::uint64_t number, SnapshotId volume, const std::string& name,
+         bool read_only = false);
   ~Client() override;
   void begin();  // connects
 
   std::uint64_t number() const { return number_; }
   SnapshotId volume() const { return volume_; }
   bool is_origin() const { return volume_ == kOrigin; }
+  bool read_only() const { return read_only_; }
   bool opened() const { return info_.has_value(); }
   bool usable() const { return opened() && gone_.ok() && !leaving_; }
   bool leaving() const { return leaving_; }
@@ -170,6 +172,7 @@ class Client : public Endpoint, private MapperHost, public std::enable_shared_fr
   World& world_;
   const std::uint64_t number_;
   SnapshotId volume_;
+  const bool read_only_;
   Mapper mapper_;
   FrameReader reader_;
   LinkId link_ = 0;

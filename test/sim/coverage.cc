@@ -15,7 +15,7 @@ constexpr const char* kFaultNames[] = {
 };
 constexpr const char* kOpNames[] = {
     "o.write", "o.read", "s.read", "s.write", "s.overwr", "flush",   "open",    "create", "delete",
-    "rename",  "list",   "dump",   "status",  "locks",    "checkpt", "recover", "c.copy",
+    "rename",  "list",   "dump",   "status",  "locks",    "checkpt", "recover", "c.copy", "seal",
 };
 static_assert(std::size(kFaultNames) == Coverage::kFaults);
 static_assert(std::size(kOpNames) == Coverage::kOps);

@@ -48,6 +48,7 @@ enum class Op : std::uint8_t {
   checkpoint,
   recovery,
   client_copy,  // of chunks about to change
+  seal,
   count
 };
 const char* fault_name(Fault fault);

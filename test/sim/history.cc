@@ -34,6 +34,8 @@ void Totals::add(const Totals& other) {
   operations += other.operations;
   crashes += other.crashes;
   given_up += other.given_up;
+  seals += other.seals;
+  seals_refused += other.seals_refused;
   coverage.add(other.coverage);
 }
 
@@ -65,6 +67,8 @@ bool run_history(std::uint64_t seed, bool trace, bool twice, Totals& totals) {
     totals.operations += world.operations();
     totals.crashes += world.crashes();
     totals.given_up += world.given_up();
+    totals.seals += world.seals();
+    totals.seals_refused += world.seals_refused();
     totals.coverage.add(world.coverage);
   }
   if (twice)

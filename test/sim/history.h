@@ -11,6 +11,7 @@ namespace csnap::sim {
 // Plain data: goes through a pipe as it is.
 struct Totals {
   std::uint64_t histories = 0, operations = 0, crashes = 0, given_up = 0;
+  std::uint64_t seals = 0, seals_refused = 0;
   Coverage coverage;
 
   void add(const Totals& other);

@@ -61,9 +61,15 @@ int main(int argc, char** argv) {
   if (options->seconds > 0) good = good && run_fresh_for(*options, totals);
   const double took = std::chrono::duration<double>(Clock::now() - began).count();
   std::cout << totals.histories << " histories, " << totals.operations << " operations, "
-            << totals.crashes << " crashes, " << totals.given_up << " ended with damage reported; "
-            << static_cast<std::uint64_t>(took * 10) / 10.0 << " s\n";
+            << totals.crashes << " crashes, " << totals.seals << " seals and "
+            << totals.seals_refused << " refused, " << totals.given_up
+            << " ended with damage reported; " << static_cast<std::uint64_t>(took * 10) / 10.0
+            << " s\n";
   if (options->coverage) {
+    if (totals.seals == 0 || totals.seals_refused == 0) {
+      std::cout << "never: a seal that was " << (totals.seals == 0 ? "done\n" : "refused\n");
+      good = false;
+    }
     totals.coverage.print(std::cout);
     for (const auto& [fault, op] : totals.coverage.missing()) {
       std::cout << "never: " << fault_name(fault) << " while " << op_name(op) << " was under way\n";

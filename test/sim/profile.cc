@@ -131,6 +131,19 @@ void Profile::prepare(Theme theme, Random& random) {
       mean_gap_us = 200u << random.below(5);
       shares = {.origin_write = 40, .snapshot_read = 35, .snapshot_write = 15, .administrate = 8};
       if (random.below(3) == 0) shares.snapshot_write = 60;
+      if (random.below(3) == 0) break;
+      // Few snapshots, written to, sealed, and written to again.
+      old_snapshots = random.between(1, 2);
+      max_snapshots = old_snapshots + 1;
+      operations = random.between(300, 600);
+      client_copies = curious_admin = false;
+      shares.snapshot_write = 40;
+      shares.open = shares.leave = 12;
+      shares.origin_write = 10;
+      shares.administrate = 30;
+      shares.create = 4;
+      shares.remove = shares.rename = 1;
+      shares.seal = 100;
       break;
     case Theme::hurried:
       // New exceptions all the time, so that the journal goes round while a checkpoint goes home.

@@ -23,7 +23,7 @@ struct Shares {
   std::uint64_t leave = 2, administrate = 20;
   // What the administrator then does.
   std::uint64_t create = 28, remove = 16, rename = 14, list = 10, dump = 11, status = 11;
-  std::uint64_t locks = 10;
+  std::uint64_t locks = 10, seal = 20;
 };
 
 struct Profile {

@@ -16,7 +16,7 @@ constexpr Fault kFaults[] = {
 constexpr Op kOps[] = {
     Op::origin_read, Op::flush, Op::open, Op::create,     Op::remove,
     Op::rename,      Op::list,  Op::dump, Op::checkpoint, Op::recovery,
-    Op::client_copy,  // new ones last: seeds keep their meaning
+    Op::client_copy, Op::seal,  // new ones last: seeds keep their meaning
 };
 constexpr std::uint64_t kAims = std::size(kFaults) * std::size(kOps);
 constexpr std::uint64_t kFirstAim = static_cast<std::uint64_t>(Theme::aimed);

@@ -10,8 +10,9 @@
 //   8  no origin write while a snapshot reader holds the chunk
 //   9  at a point in time no origin write is under way and no client remembers a unique chunk
 //   10 errors are of a kind that what has happened explains
-// and, each time the server is down, the store itself (world_check.cc): 1 to 5. The same of copies
-// of the disks on which the power fails at this very moment, often (world_what_if.cc).
+// and, each time the server is down, the store itself (world_check.cc): 1 to 5, and that sealed
+// snapshots are what they were (world_seal.cc). The same of copies of the disks on which the power
+// fails at this very moment, often (world_what_if.cc).
 #pragma once
 
 #include <cstdint>
@@ -19,10 +20,13 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "server/store_state.h"
 #include "store/superblock.h"
 #include "store/tables.h"
 #include "test/sim/admin.h"
@@ -48,6 +52,8 @@ class World {
   std::uint64_t crashes() const { return crashes_; }
   // The damage was reported, and that was the end.
   bool given_up() const { return given_up_; }
+  std::uint64_t seals() const { return seals_; }  // new transids
+  std::uint64_t seals_refused() const { return seals_refused_; }
 
  private:
   Random seeds_;
@@ -125,7 +131,7 @@ class World {
   void operate();
   void operate(Op op);
   void leave();
-  Client* pick_client(bool origin);
+  Client* pick_client(bool origin, bool to_write = false);
   SnapshotState* pick_snapshot();
   SnapshotState* snapshot_called(SnapshotId id, const std::string& name);
   UnitRun pick_units(bool whole);
@@ -137,6 +143,10 @@ class World {
   void create();
   void remove();
   void rename();
+  void seal();  // world_seal.cc
+  void seal_when_left(SnapshotId id, unsigned patience);
+  void ask_seal(SnapshotId id);
+  void sealed(SnapshotId id, const Admin::Answer& answer);
   void look(Op op);
   void keep_looking();
   void calamity();
@@ -158,6 +168,8 @@ class World {
   std::string check_recovered(const Media& media, Model& expected, bool data, bool checker = true);
   std::string check_unused(const Media& media, StoreRun run) const;
   std::string check_snapshots(const SnapshotTable& table) const;
+  std::string check_transids(const StoreState& state) const;
+  std::string check_content(const Snapshot& snapshot, std::uint64_t digest);
 
   const std::uint64_t seed_;
   const bool tracing_;
@@ -174,7 +186,10 @@ class World {
   SnapshotId asked_about_;               // the last to be deleted or renamed
   std::string renaming_to_;
   std::uint64_t next_name_ = 1, next_client_ = 1, incarnations_ = 0;
-  std::uint64_t operations_ = 0, crashes_ = 0;
+  std::uint64_t operations_ = 0, crashes_ = 0, seals_ = 0, seals_refused_ = 0;
+  // Told of sealed snapshots: whose a transid is, and a digest of what it stands for, once known.
+  std::map<std::uint64_t, SnapshotId> transids_;
+  std::map<std::pair<SnapshotId, std::uint64_t>, std::optional<std::uint64_t>> contents_;
   Epoch last_epoch_;
   std::uint64_t read_up_to_ = 0;  // unit where the last read of a snapshot ends
   bool starting_ = false;         // a start is scheduled

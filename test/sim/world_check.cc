@@ -167,6 +167,7 @@ std::string World::check_recovered(const Media& media, Model& expected, bool dat
   if (!walk.wrong.empty()) return walk.wrong;
   if (const auto wrong = check_space(walk); !wrong.empty()) return wrong;
   if (const auto wrong = check_snapshots(state.snapshots()); !wrong.empty()) return wrong;
+  if (const auto wrong = check_transids(state); !wrong.empty()) return wrong;
   if (!data) return {};
   if (const auto wrong = check_data(walk, *media.store); !wrong.empty()) return wrong;
   const std::size_t chunk_size = std::size_t{1} << profile.chunk_shift;
@@ -175,16 +176,19 @@ std::string World::check_recovered(const Media& media, Model& expected, bool dat
   for (const Snapshot& s : state.snapshots().all()) {
     const auto known = snapshots_.find(s.id);
     if (s.deleting || known == snapshots_.end() || known->second.deleted) continue;
+    std::uint64_t digest = 0;
     for (std::uint64_t c = 0; c < profile.origin_chunks; ++c) {
       const std::uint64_t place = walk.places[s.bit][c];
       MemoryVolume& medium = place == 0 ? *media.origin : *media.store;
       medium.peek((place == 0 ? c : place - 1) * chunk_size, bytes);
+      digest = digest * 1099511628211ULL + crc32c(bytes);
       const auto wrong = expected.check(s.id, {c * per_chunk, per_chunk}, bytes);
       if (!wrong.empty()) {
         if (!context.damaged) return wrong + " (at rest)";
         wrong_at_rest_ = wrong;
       }
     }
+    if (const auto wrong = check_content(s, digest); !wrong.empty()) return wrong;
   }
   return {};
 }

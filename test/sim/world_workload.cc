@@ -63,6 +63,7 @@ void World::operate(Op op) {
     case Op::rename:
     case Op::list:
     case Op::dump:
+    case Op::seal:
       if (!admin_.busy()) administrate(op);
       return;
     case Op::recovery:
@@ -92,10 +93,12 @@ void World::calamity() {
 
 // -- clients -------------------------------------------------------------------------------------
 
-Client* World::pick_client(bool origin_client) {
+Client* World::pick_client(bool origin_client, bool to_write) {
   std::vector<Client*> fit;
   for (const ClientPtr& c : clients_)
-    if (c->usable() && c->is_origin() == origin_client && c->actions() < 12) fit.push_back(c.get());
+    if (c->usable() && c->is_origin() == origin_client && c->actions() < 12 &&
+        !(to_write && c->read_only()))
+      fit.push_back(c.get());
   return fit.empty() ? nullptr : fit[random.below(fit.size())];
 }
 
@@ -138,14 +141,16 @@ void World::open_client() {
   SnapshotState* snapshot = random.below(3) != 0 ? pick_snapshot() : nullptr;
   const SnapshotId id = snapshot ? snapshot->id : kOrigin;
   const std::string name = snapshot ? *snapshot->names.begin() : "origin";
-  clients_.push_back(std::make_shared<Client>(*this, next_client_++, id, name));
+  // Some that look at a snapshot do no more than that.
+  const bool read_only = snapshot != nullptr && next_client_ % 4 == 0;
+  clients_.push_back(std::make_shared<Client>(*this, next_client_++, id, name, read_only));
   trace([&] { return "client " + std::to_string(clients_.back()->number()) + " opens " + name; });
   const ClientPtr c = clients_.back();
   c->begin();
 }
 
 void World::write(bool to_origin) {
-  Client* c = pick_client(to_origin);
+  Client* c = pick_client(to_origin, true);
   if (c == nullptr) return open_client();
   const bool whole = random.below(2) == 0;
   const UnitRun units = pick_units(whole);
@@ -181,7 +186,7 @@ void World::administrate() {
   const Shares& s = profile.shares;
   const std::pair<Op, std::uint64_t> shares[] = {
       {Op::create, s.create}, {Op::remove, s.remove}, {Op::rename, s.rename}, {Op::list, s.list},
-      {Op::dump, s.dump},     {Op::status, s.status}, {Op::locks, s.locks}};
+      {Op::dump, s.dump},     {Op::status, s.status}, {Op::locks, s.locks},   {Op::seal, s.seal}};
   std::uint64_t sum = 0;
   for (const auto& [op, share] : shares) sum += share;
   std::uint64_t what = random.below(sum);
@@ -200,6 +205,8 @@ void World::administrate(Op op) {
       return remove();
     case Op::rename:
       return rename();
+    case Op::seal:
+      return seal();
     default:
       return look(op);
   }

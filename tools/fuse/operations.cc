@@ -250,7 +250,8 @@ void csnap_init(void*, fuse_conn_info* connection) {
   // Handles may name what the kernel has forgotten.
   want(FUSE_CAP_EXPORT_SUPPORT);
   // What is written goes from the pipe to memory on a page boundary, from where it is not copied
-  // again.
+  // again. What is read is not spliced: it would come through this host's page cache of the device,
+  // which does not hear of what other hosts write.
   want(FUSE_CAP_SPLICE_READ);
   // The kernel would ask for the size before each read. It never changes; what is cached is dropped
   // when a file is opened.
