@@ -14,6 +14,14 @@ void Engine::delete_snapshot(const std::string& name, bool force, Done done) {
   const Result<Snapshot> found = find_snapshot(name);
   if (!found.ok()) return e.committer->refuse(found.status(), std::move(done));
   const SnapshotId id = found->id;
+  const auto& receiving = e.state->replication().receiving;
+  if (!force && receiving && !receiving->undone && receiving->parent_id == id)
+    return done(
+        Status(Code::busy, "snapshot '" + name +
+                               "' is what the origin is brought back to if the receive of '" +
+                               receiving->name +
+                               "' is given up; finish that or give it up first, or delete "
+                               "the snapshot with force"));
   if (!force && (e.open_on(id) || e.unsettled_on(id)))
     return done(
         Status(Code::busy,

@@ -40,6 +40,8 @@ std::size_t repair_and_read(CheckRig& rig, bool data = false) {
   CHECK(says_what_was_done(*report));
   CHECK_FALSE(report->after.damaged());
   CHECK(report->after.number_of(Severity::leak) == 0);
+  for (const Snapshot& snapshot : report->after.snapshots)
+    if (!report->lost.empty() && !snapshot.deleting) CHECK(snapshot.written);
   const auto again = rig.repair(data);
   REQUIRE(again.ok());
   CHECK_FALSE(again->changed);

@@ -190,6 +190,24 @@ TEST_CASE("A receive that was undone is forgotten with the first who may write")
   }
 }
 
+TEST_CASE("What the origin would be brought back to is deleted by force only") {
+  Rig rig;
+  rig.open();
+  const auto parent = rig.create("parent");
+  REQUIRE(parent.ok());
+  UnfinishedReceive receiving = receive_of("a");
+  receiving.parent = StreamIdentity{parent->uuid, parent->transid};
+  receiving.parent_id = parent->id;
+  const auto receiver = open_session(rig, kReceiver, kOrigin, Access::receive);
+  REQUIRE(receiver.ok());
+  REQUIRE(set_receiving(rig, receiving).ok());
+  CHECK(rig.remove("parent", false).code() == Code::busy);
+  receiving.resumable = false;
+  receiving.undone = true;
+  REQUIRE(set_receiving(rig, receiving).ok());
+  CHECK(rig.remove("parent", false).ok());
+}
+
 TEST_CASE("A reader does not come back as a writer where a receive was undone") {
   Rig rig;
   rig.open();

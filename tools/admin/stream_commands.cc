@@ -212,9 +212,10 @@ Status tell_token(const AdminCommandLine& line, const std::optional<ResumeToken>
 Status abort_receive(const AdminCommandLine& line, OriginTarget& target) {
   CSNAP_TRY(target.roll_back());
   if (line.json)
-    std::cout << to_json_text({{"aborted", true}});
+    std::cout << to_json_text({{"aborted", true}, {"brought_back", !target.left_as_it_is()}});
   else
-    std::cout << "the origin is where it was before\n";
+    std::cout << (target.left_as_it_is() ? "given up; the origin stays as it is\n"
+                                         : "the origin is where it was before\n");
   return {};
 }
 

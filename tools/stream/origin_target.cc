@@ -324,8 +324,17 @@ Status OriginTarget::roll_back() {
   if (parent == 0) {
     CSNAP_TRY(clear(false));
   } else {
-    CSNAP_ASSIGN(const auto changed, changed_since(parent));
-    CSNAP_TRY(copy_back(parent, changed));
+    const auto changed = changed_since(parent);
+    if (changed.status().code() == Code::not_found && options_.force) {
+      left_as_it_is_ = true;
+      receiving_.reset();
+      return save();
+    }
+    if (!changed.ok())
+      return Status(changed.status().code(),
+                    changed.status().message() +
+                        "; csnap-admin receive --abort --force leaves the origin as it is");
+    CSNAP_TRY(copy_back(parent, *changed));
   }
   CSNAP_TRY(origin_->flush());
   receiving_->undone = true;

@@ -60,7 +60,9 @@ class OriginTarget : public ReceiveTarget {
   // The stream was cut off: what came of it is made durable, to go on with.
   Status keep();
   // The stream was bad, or is given up: the origin is brought back to where it was.
+  // With force, when the snapshot that it was at is gone: it stays as it is.
   Status roll_back();
+  bool left_as_it_is() const { return left_as_it_is_; }
   // Of what is unfinished, if it can be gone on with.
   std::optional<ResumeToken> token() const { return token_of(receiving_); }
   std::uint64_t reached() { return writer_ ? writer_->written_below() : 0; }
@@ -92,7 +94,8 @@ class OriginTarget : public ReceiveTarget {
   std::unique_ptr<Volume> origin_;
   std::unique_ptr<WriteBehind> writer_;
   std::map<std::uint64_t, std::unique_ptr<Volume>> sources_;  // of clones, by id
-  bool in_order_ = true;                                      // zero() and clone() were not called
+  bool left_as_it_is_ = false;
+  bool in_order_ = true;  // zero() and clone() were not called
   Clock::time_point saved_;
 };
 
