@@ -12,10 +12,10 @@ namespace {
 
 constexpr unsigned kBits = 128;
 constexpr unsigned kMappedBits = 96;  // before an IPv4 address
-using Bytes = std::array<std::uint8_t, 16>;
+using AddressBytes = std::array<std::uint8_t, 16>;
 
-std::optional<Bytes> bytes_of(const std::string& host) {
-  Bytes bytes{};
+std::optional<AddressBytes> bytes_of(const std::string& host) {
+  AddressBytes bytes{};
   // The zone of a link-local address is no part of the network.
   const std::string address = host.substr(0, host.find('%'));
   if (::inet_pton(AF_INET6, address.c_str(), bytes.data()) == 1) return bytes;
@@ -24,7 +24,7 @@ std::optional<Bytes> bytes_of(const std::string& host) {
   return std::nullopt;
 }
 
-Bytes masked(Bytes bytes, unsigned bits) {
+AddressBytes masked(AddressBytes bytes, unsigned bits) {
   for (unsigned i = 0; i < bytes.size(); ++i) {
     const unsigned kept = std::clamp<int>(static_cast<int>(bits) - static_cast<int>(8 * i), 0, 8);
     bytes[i] &= static_cast<std::uint8_t>(0xff00u >> kept);
