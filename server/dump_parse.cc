@@ -8,7 +8,9 @@
 
 // g++ 12 thinks that the end of a variant reads the optional parts of alternatives it does not
 // hold.
+#ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 namespace csnap {
 namespace {
