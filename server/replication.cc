@@ -142,6 +142,8 @@ void Engine::Impl::change_replication(std::function<Status(Replication&)> change
 void Engine::set_role(ReplicationRole role, Done done) {
   impl_->change_replication(
       [&e = *impl_, role](Replication& next) -> Status {
+        // What is copied from elsewhere has other replicas, which come to be known anew.
+        if (role == ReplicationRole::replica && next.role != role) next.replicas.clear();
         next.role = role;
         if (role == ReplicationRole::replica &&
             (e.accessed(kOrigin, Access::write) || e.unsettled_on(kOrigin)))

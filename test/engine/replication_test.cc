@@ -190,6 +190,30 @@ TEST_CASE("A receive that was undone is forgotten with the first who may write")
   }
 }
 
+TEST_CASE("What becomes a replica has no replicas from before") {
+  Rig rig;
+  rig.open();
+  std::optional<Status> told;
+  const auto tell = [&](const Status& status) { told = status; };
+  const auto now = [&] {
+    rig.until([&] { return told.has_value(); });
+    REQUIRE(std::exchange(told, std::nullopt)->ok());
+    return replication_now(rig).replicas.size();
+  };
+  const Replica replica{Uuid::from_random(1, 2), "a:1", SnapshotId(1), 1};
+  rig.engine().set_replica(replica, tell);
+  CHECK(now() == 1);
+  rig.engine().set_role(ReplicationRole::primary, tell);
+  CHECK(now() == 1);
+  rig.engine().set_role(ReplicationRole::replica, tell);
+  CHECK(now() == 0);
+  // One that has some of its own keeps them.
+  rig.engine().set_replica(replica, tell);
+  CHECK(now() == 1);
+  rig.engine().set_role(ReplicationRole::replica, tell);
+  CHECK(now() == 1);
+}
+
 TEST_CASE("What the origin would be brought back to is deleted by force only") {
   Rig rig;
   rig.open();

@@ -21,7 +21,8 @@ Status wrong(const std::string& text) {
 Status check_form(const po::variables_map& values, const std::vector<std::string>& words,
                   const ReplicateLine& line) {
   const bool rounds = line.once || values.count("schedule") != 0;
-  const int forms = (words.size() > 1 ? 1 : 0) + (rounds ? 1 : 0) + (line.forget ? 1 : 0);
+  const int forms = (words.size() > 1 ? 1 : 0) + (line.once ? 1 : 0) +
+                    (values.count("schedule") != 0 ? 1 : 0) + (line.forget ? 1 : 0);
   if (values.count("to") == 0 || forms != 1)
     return wrong(
         "it is: csnap-admin replicate --to ADDRESS, and one of: NAME, --schedule EVERY, --once, "

@@ -56,8 +56,11 @@ Status check_history(const Admin::SnapshotList& theirs, const Entry* common) {
 Status check_names(const Admin::SnapshotList& theirs, const std::vector<ChainStep>& steps) {
   for (const ChainStep& step : steps)
     if (find_live(theirs, step.snapshot.name))
-      return Status(Code::exists, "there is another snapshot '" + step.snapshot.name +
-                                      "' there; rename one of the two, or delete it");
+      return Status(Code::exists, "there is another snapshot '" + step.snapshot.name + "' there; " +
+                                      (step.snapshot.written
+                                           ? "the one here was written to, so it is not that one; "
+                                           : "") +
+                                      "rename one of the two, or delete it");
   return {};
 }
 

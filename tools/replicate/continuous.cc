@@ -32,6 +32,8 @@ Status remove_unless_used(Admin& admin, const std::string& name, bool& removed) 
 
 Result<std::string> ContinuousReplication::make_snapshot(Admin& ours) {
   CSNAP_ASSIGN(const auto list, ours.list());
+  if (const auto other = look_at(to_); other.ok() && other->list.store == list.store)
+    return Status(Code::invalid, to_ + ": it is the very server that is to be replicated");
   const std::string name = scheduled_name(options_.prefix, wall_clock_ns(), list);
   CSNAP_ASSIGN([[maybe_unused]] const auto made, ours.create(name));
   made_ = true;
@@ -106,18 +108,19 @@ Status ContinuousReplication::delete_outdated_there() {
 void ContinuousReplication::run(const StopSignal& stop) {
   auto due = Clock::now();
   unsigned failures = 0;
-  Code told = Code::ok;
+  std::string told;  // why it does not work
   while (!stop.came()) {
     const Status status = round(Clock::now() >= due);
     // What was missed is not made up for.
     if (made_) due = std::max(due + options_.every, Clock::now());
     if (stop.came()) return;
-    if (status.ok() && told != Code::ok) report_.going_on();
-    if (!status.ok() && told != status.code()) report_.failing(status);
-    told = status.code();
+    if (status.ok() && !told.empty()) report_.going_on();
+    if (!status.ok() && told != status.message()) report_.failing(status);
+    told = status.message();
     failures = status.ok() ? 0 : failures + 1;
-    const auto until_due = std::chrono::ceil<milliseconds>(due - Clock::now());
-    const milliseconds pause = status.ok() ? until_due : milliseconds(pause_after(failures));
+    // Also while the other one is away there are points in time.
+    auto pause = std::chrono::ceil<milliseconds>(due - Clock::now());
+    if (!status.ok()) pause = std::min<milliseconds>(pause, pause_after(failures));
     if (stop.wait_for(std::max(pause, milliseconds(0)))) return;
   }
 }
