@@ -107,7 +107,7 @@ Result<DeviceLock> lock_device(const std::string& name) {
   CSNAP_ASSIGN(const auto tree, BlockTreePath::parse(name));
   const std::string& path = tree ? tree->directory : name;
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return errno_status(errno, path + ": cannot be locked");
+  if (::stat(path.c_str(), &info) != 0) return errno_status(errno, path + ": cannot be used");
   const bool block = S_ISBLK(info.st_mode);
   if (tree && !S_ISDIR(info.st_mode)) return Status(Code::invalid, path + ": is not a directory");
   if (!tree && !block && !S_ISREG(info.st_mode))

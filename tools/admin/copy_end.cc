@@ -161,7 +161,10 @@ Result<Destination> open_destination(const std::string& name, const Addresses& a
   Destination destination;
   destination.name = name;
   if (names_volume(name)) {
-    if (!force) return refuse_without_force(name);
+    if (!force) {
+      CSNAP_TRY(open_volume(name, addresses, true).status());
+      return refuse_without_force(name);
+    }
     CSNAP_ASSIGN(destination.end, open_volume(name, addresses, false));
     CSNAP_TRY(check_size(destination, source));
     return destination;

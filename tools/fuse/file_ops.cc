@@ -41,8 +41,14 @@ void csnap_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
     if (const auto there = fs.snapshots.find(id); !there.ok())
       return reply_status(request, there.status());
   auto volume = fs.volumes.open(id);
-  if (volume.status().code() == Code::not_found)
+  // A device that is not found is another matter.
+  if (volume.status().code() == Code::not_found && id != kOriginVolume &&
+      fs.snapshots.find(id).status().code() == Code::not_found)
     return static_cast<void>(fuse_reply_err(request, ESTALE));
+  if (volume.status().code() == Code::not_found) {
+    fuse_log(FUSE_LOG_ERR, "csnap-fuse: %s\n", volume.status().message().c_str());
+    return static_cast<void>(fuse_reply_err(request, EIO));
+  }
   if (!volume.ok()) return reply_status(request, volume.status());
   if ((file->flags & O_ACCMODE) != O_RDONLY && (*volume)->read_only())
     return static_cast<void>(fuse_reply_err(request, EROFS));

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // csnap-fuse: parses, mounts, serves until it is unmounted.
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "store/errno_status.h"
+#include "store/open_device.h"
 #include "tools/fuse/file_system.h"
 #include "tools/fuse/options.h"
 #include "tools/fuse/watcher.h"
@@ -54,7 +59,26 @@ int serve(const FuseOptions& options, fuse_session* session, FileSystem& fs) {
   return ended < 0 ? failed("the kernel's requests cannot be read any more") : 0;
 }
 
+// A file can be mounted on, too, and would be of no use to anybody as long as it is.
+Status check_mountpoint(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return errno_status(errno, path + ": cannot be mounted on");
+  if (S_ISDIR(info.st_mode)) return {};
+  return Status(Code::invalid, path + ": is no folder, and cannot be mounted on");
+}
+
+// What is named on the command line is not found out to be wrong by who reads a file.
+Status check_device(const char* option, const std::string& name) {
+  if (name.empty()) return {};
+  auto device = open_device(name, OpenMode::read_only);
+  return device.ok() ? Status() : device.status().with_context(option);
+}
+
 int mount_and_serve(const FuseOptions& options) {
+  for (const Status& status :
+       {check_mountpoint(options.mountpoint), check_device("--origin", options.origin),
+        check_device("--store", options.store)})
+    if (!status.ok()) return failed(status.message());
   Snapshots probe(options.servers);
   const auto list = probe.list();
   if (!list.ok()) return failed(list.status().message());

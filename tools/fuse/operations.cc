@@ -314,6 +314,33 @@ Result<struct stat> FileSystem::attributes(NodeId node) {
   return Status(Code::stale, "snapshot " + std::to_string(id) + " was deleted");
 }
 
+namespace {
+
+// Snapshots are made, named and deleted with csnap-admin.
+void refuse_change(fuse_req_t request) {
+  fuse_reply_err(request, EPERM);
+}
+void csnap_mknod(fuse_req_t request, fuse_ino_t, const char*, mode_t, dev_t) {
+  refuse_change(request);
+}
+void csnap_mkdir(fuse_req_t request, fuse_ino_t, const char*, mode_t) {
+  refuse_change(request);
+}
+void csnap_remove(fuse_req_t request, fuse_ino_t, const char*) {
+  refuse_change(request);
+}
+void csnap_rename(fuse_req_t request, fuse_ino_t, const char*, fuse_ino_t, const char*, unsigned) {
+  refuse_change(request);
+}
+void csnap_symlink(fuse_req_t request, const char*, fuse_ino_t, const char*) {
+  refuse_change(request);
+}
+void csnap_link(fuse_req_t request, fuse_ino_t, fuse_ino_t, const char*) {
+  refuse_change(request);
+}
+
+}  // namespace
+
 fuse_lowlevel_ops file_system_operations() {
   fuse_lowlevel_ops operations{};
   operations.init = csnap_init;
@@ -326,6 +353,13 @@ fuse_lowlevel_ops file_system_operations() {
   operations.readdir = csnap_readdir;
   operations.releasedir = csnap_releasedir;
   operations.statfs = csnap_statfs;
+  operations.mknod = csnap_mknod;
+  operations.mkdir = csnap_mkdir;
+  operations.unlink = csnap_remove;
+  operations.rmdir = csnap_remove;
+  operations.rename = csnap_rename;
+  operations.symlink = csnap_symlink;
+  operations.link = csnap_link;
   add_file_operations(operations);
   return operations;
 }
