@@ -73,6 +73,11 @@ struct DiskRun {
 };
 static_assert(sizeof(DiskRun) == 12);
 
+// Does a run of `count` from `start` lie within the 48 bits of a chunk number?
+constexpr bool run_fits(std::uint64_t start, std::uint64_t count) {
+  return count <= kMaxChunks && start <= kMaxChunks - count;
+}
+
 struct DiskExceptionAdded {
   U8 type;
   U8 count_minus_1;
