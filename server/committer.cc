@@ -47,6 +47,14 @@ void Committer::refuse(Status why, Done done) {
   add({[why = std::move(why)](std::vector<Record>&) { return why; }, std::move(done)});
 }
 
+void Committer::when_durable(Done done) {
+  // A unit without records would be told at once, one that is refused is not.
+  refuse(Status(Code::cancelled, "nothing is to be changed"),
+         [done = std::move(done)](const Status& status) {
+           done(status.code() == Code::cancelled ? Status() : status);
+         });
+}
+
 void Committer::pump() {
   if (!failure_.ok()) return;
   apply_queue();

@@ -53,6 +53,8 @@ class Committer {
   void add(Unit unit);
   // An answer that speaks of what may not be durable yet: done(why) when it is, or the failure.
   void refuse(Status why, Done done);
+  // The same for an answer that is no refusal: done(ok) when it is, or the failure.
+  void when_durable(Done done);
   // Applies what may be applied, and starts the next commit if none is in flight. Once a turn.
   void pump();
   // Is there so much room that what can wait does not take it from what cannot? Half of what may be

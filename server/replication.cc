@@ -107,7 +107,7 @@ void Engine::seal_snapshot(const std::string& name, SnapshotDone done) {
     e.flush_volumes(flushed);
   };
   // What it is known as must be durable, too.
-  if (!found->written) return e.committer->refuse(Status(), std::move(told));
+  if (!found->written) return e.committer->when_durable(std::move(told));
   e.committer->add({[&e, id](std::vector<Record>& records) -> Status {
                       const Snapshot* snapshot = e.state->snapshots().find_live(id);
                       if (!snapshot) return Impl::volume_deleted();

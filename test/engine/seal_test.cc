@@ -327,6 +327,32 @@ TEST_CASE("A seal that cannot make the content durable is refused") {
   CHECK(seal(rig, "a").ok());
 }
 
+TEST_CASE("A seal that finds another under way is told when that is durable") {
+  for (std::uint64_t turns = 0; turns < 12; ++turns) {
+    INFO(turns << " turns between the two");
+    Rig rig(with_metadata_apart());
+    rig.open();
+    const Snapshot made = make_snapshot(rig, "s");
+    REQUIRE(rig.write_snapshot_now(made.id, kWritten, 5, false).ok());
+    rig.drop_client(made.id);
+    rig.until_idle();
+    const std::uint64_t before = rig.engine().status().commits;
+    rig.engine().seal_snapshot("s", [](const Result<Snapshot>&) {});
+    rig.turns(turns);
+    std::optional<Snapshot> told;
+    rig.engine().seal_snapshot("s", [&](const Result<Snapshot>& s) {
+      CHECK(rig.engine().status().commits > before);
+      told = *s;
+    });
+    for (int turn = 0; turn < 1000 && !told; ++turn) rig.turns(1);
+    REQUIRE(told);
+    lose_power(rig);
+    const Snapshot now = snapshot_now(rig, "s");
+    CHECK(now.transid == told->transid);
+    CHECK_FALSE(now.written);
+  }
+}
+
 TEST_CASE("No transid is told twice, whenever the power fails") {
   for (std::uint64_t turns = 0; turns < 24; ++turns) {
     INFO(turns << " turns");
