@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "client/csnap.h"
@@ -38,6 +39,7 @@ class TextReport : public ReplicationReport {
   TextReport(std::string to, bool progress) : to_(std::move(to)), shown_(progress) {}
 
   void progress(const std::string& name, std::uint64_t done, std::uint64_t all) override {
+    const std::lock_guard lock(mutex_);
     if (name != current_) {
       progress_.emplace("sending " + name, shown_, all);
       current_ = name;
@@ -65,21 +67,19 @@ class TextReport : public ReplicationReport {
   std::size_t count() const { return count_; }
 
  protected:
-  void clear_progress() {
-    progress_.reset();
-    current_.clear();
-  }
+  void say(const std::string& text) { print(stdout, text); }
 
  private:
-  void say(const std::string& text) {
-    clear_progress();
-    std::cout << text << std::endl;
-  }
-  void warn(const std::string& text) {
-    clear_progress();
-    std::fprintf(stderr, "csnap-admin: %s\n", text.c_str());
+  void warn(const std::string& text) { print(stderr, "csnap-admin: " + text); }
+  void print(std::FILE* to, const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    progress_.reset();
+    current_.clear();
+    std::fprintf(to, "%s\n", text.c_str());
+    std::fflush(to);
   }
 
+  std::mutex mutex_;
   const std::string to_;
   const bool shown_;
   std::string current_;
@@ -110,10 +110,9 @@ class JsonReport : public TextReport {
 
  private:
   void say(const char* event, const json::object& more) {
-    clear_progress();
     json::object object{{"event", event}, {"at_ns", wall_clock_ns()}};
     for (const auto& [key, value] : more) object[key] = value;
-    std::cout << json::serialize(object) << std::endl;
+    TextReport::say(json::serialize(object));
   }
 
   const bool lines_;
@@ -173,7 +172,7 @@ Status replicate_rounds(const AdminCommandLine& line, bool progress, bool& told)
   const ReplicateLine& what = line.replicate;
   const ContinuousOptions options{what.every, what.keep, what.prefix, line.force};
   if (what.once) {
-    const Status status = ContinuousReplication(replicator_of(line), options, report).round(true);
+    const Status status = ContinuousReplication(replicator_of(line), options, report).once();
     if (line.json && !status.ok()) {
       json_report.failing(status);
       told = true;

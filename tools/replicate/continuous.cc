@@ -2,23 +2,14 @@
 #include "tools/replicate/continuous.h"
 
 #include <algorithm>
-#include <set>
+#include <thread>
 
 #include "tools/replicate/schedule.h"
 
 namespace csnap {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
-
-// Those that streams begin from, one day.
-std::set<std::uint64_t> needed_for_streams(const Replication& replication) {
-  std::set<std::uint64_t> ids;
-  for (const Replica& replica : replication.replicas) ids.insert(replica.snapshot.value);
-  if (replication.receiving) ids.insert(replication.receiving->parent_id.value);
-  return ids;
-}
 
 // In use is no failure: it goes another time.
 Status remove_unless_used(Admin& admin, const std::string& name, bool& removed) {
@@ -30,50 +21,77 @@ Status remove_unless_used(Admin& admin, const std::string& name, bool& removed) 
 
 }  // namespace
 
-Result<std::string> ContinuousReplication::make_snapshot(Admin& ours) {
-  CSNAP_ASSIGN(const auto list, ours.list());
-  if (const auto other = look_at(to_); other.ok() && other->list.store == list.store)
-    return Status(Code::invalid, to_ + ": it is the very server that is to be replicated");
-  const std::string name = scheduled_name(options_.prefix, wall_clock_ns(), list);
-  CSNAP_ASSIGN([[maybe_unused]] const auto made, ours.create(name));
-  made_ = true;
-  report_.created(name);
-  return name;
-}
-
-Status ContinuousReplication::round(bool make) {
-  made_ = false;
+Result<std::unique_ptr<Admin>> ContinuousReplication::connect_here() const {
   AdminOptions options;
   options.addresses = addresses_;
-  CSNAP_ASSIGN(const auto ours, Admin::connect(options));
+  CSNAP_ASSIGN(auto ours, Admin::connect(options));
   CSNAP_ASSIGN(const auto status, ours->status());
   if (status.replication.role == ReplicationRole::replica)
     return Status(Code::denied,
                   "this server is a replica itself; what is made here is replicated after "
                   "csnap-admin promote");
-  std::string name;
-  if (!make) {
-    CSNAP_ASSIGN(const auto list, ours->list());
-    const auto last = outdated(list, options_.prefix, 0, {});
-    if (!last.empty()) name = last.back();
-  }
-  if (name.empty()) {
-    CSNAP_ASSIGN(name, make_snapshot(*ours));
-  }
-  const Status brought = replicator_.bring(*ours, name, force_);
+  return ours;
+}
+
+// Before the first snapshot, not later: one that hangs must hold nothing up.
+Status ContinuousReplication::check_other(const Admin::SnapshotList& ours) {
+  const auto other = look_at(to_);
+  if (other.ok() && other->list.store == ours.store)
+    return Status(Code::invalid, to_ + ": it is the very server that is to be replicated");
+  // As when it is started both ways: the other one's are to come here.
+  if (other.ok() && !newest_live(ours) && newest_live(other->list) && !options_.force)
+    return Status(Code::exists, "there are snapshots at " + to_ +
+                                    ", and none here; csnap-admin demote makes this a replica, and "
+                                    "--force has the origin there overwritten");
+  other_checked_ = true;
+  return {};
+}
+
+Status ContinuousReplication::make(Admin& ours, const Admin::SnapshotList& list) {
+  if (!other_checked_) CSNAP_TRY(check_other(list));
+  const std::string name = scheduled_name(options_.prefix, wall_clock_ns(), list);
+  const Status made = ours.create(name).status();
+  if (made.ok()) report_.created(name);
   // Also while the other one is away, or the store would fill.
-  const Status deleted = delete_outdated_here(*ours);
-  CSNAP_TRY(brought);
-  CSNAP_TRY(deleted);
-  force_ = false;
-  return delete_outdated_there();
+  CSNAP_TRY(delete_outdated_here(ours));
+  return made.with_context("no snapshot can be made");
+}
+
+Status ContinuousReplication::make_if_due(std::optional<Clock::time_point>& due) {
+  CSNAP_ASSIGN(const auto ours, connect_here());
+  CSNAP_ASSIGN(const auto list, ours->list());
+  const auto now = Clock::now();
+  if (!due) due = now + until_due(list, options_.prefix, options_.every, wall_clock_ns());
+  if (now < *due) return {};
+  CSNAP_TRY(make(*ours, list));
+  // What was missed is not made up for.
+  due = now < *due + options_.every ? *due + options_.every : now + options_.every;
+  return {};
+}
+
+Status ContinuousReplication::bring() {
+  CSNAP_ASSIGN(const auto ours, connect_here());
+  const auto newest = [&](const Admin::SnapshotList& list) {
+    const auto names = outdated(list, options_.prefix, 0, {});
+    return names.empty() ? std::string() : names.back();
+  };
+  CSNAP_ASSIGN(const auto list, ours->list());
+  bool more = !newest(list).empty();
+  while (more) {
+    CSNAP_ASSIGN(more, replicator_.bring_next(*ours, newest, force_));
+    force_ = false;
+    CSNAP_TRY(delete_outdated_here(*ours));
+    CSNAP_TRY(delete_outdated_there());
+  }
+  return {};
 }
 
 Status ContinuousReplication::delete_outdated_here(Admin& ours) {
+  const auto nothing_begins = replicator_.hold();
   CSNAP_ASSIGN(const auto status, ours.status());
   CSNAP_ASSIGN(const auto list, ours.list());
-  for (const auto& name :
-       outdated(list, options_.prefix, options_.keep, needed_for_streams(status.replication))) {
+  for (const auto& name : outdated(list, options_.prefix, options_.keep,
+                                   needed_for_streams(status.replication, list, to_))) {
     bool removed = false;
     CSNAP_TRY(remove_unless_used(ours, name, removed));
     if (removed) report_.deleted(name, false);
@@ -83,7 +101,7 @@ Status ContinuousReplication::delete_outdated_here(Admin& ours) {
 
 Status ContinuousReplication::delete_outdated_there() {
   CSNAP_ASSIGN(const auto other, look_at(to_));
-  auto needed = needed_for_streams(other.replication);
+  auto needed = needed_for_streams(other.replication, other.list, {});
   // It has just come: the next stream begins from it.
   if (const auto* newest = newest_live(other.list)) needed.insert(newest->id);
   const auto names = outdated(other.list, options_.prefix, options_.keep, needed);
@@ -105,24 +123,64 @@ Status ContinuousReplication::delete_outdated_there() {
   return {};
 }
 
+Status ContinuousReplication::once() {
+  CSNAP_ASSIGN(const auto ours, connect_here());
+  CSNAP_ASSIGN(const auto list, ours->list());
+  const Status made = make(*ours, list);
+  if (!made.ok() && made.code() != Code::no_space) return made;
+  CSNAP_TRY(bring());
+  return made;
+}
+
 void ContinuousReplication::run(const StopSignal& stop) {
-  auto due = Clock::now();
+  std::thread sender([&] { send_until(stop); });
+  std::optional<Clock::time_point> due;
   unsigned failures = 0;
-  std::string told;  // why it does not work
-  while (!stop.came()) {
-    const Status status = round(Clock::now() >= due);
-    // What was missed is not made up for.
-    if (made_) due = std::max(due + options_.every, Clock::now());
-    if (stop.came()) return;
-    if (status.ok() && !told.empty()) report_.going_on();
-    if (!status.ok() && told != status.message()) report_.failing(status);
-    told = status.message();
+  for (bool stopped = false; !stopped;) {
+    const Status status = make_if_due(due);
+    if (stop.came()) break;
+    tell(making, status);
+    if (status.ok()) wake_sender();
     failures = status.ok() ? 0 : failures + 1;
-    // Also while the other one is away there are points in time.
-    auto pause = std::chrono::ceil<milliseconds>(due - Clock::now());
-    if (!status.ok()) pause = std::min<milliseconds>(pause, pause_after(failures));
-    if (stop.wait_for(std::max(pause, milliseconds(0)))) return;
+    const auto pause = status.ok() ? *due - Clock::now() : pause_after(failures);
+    stopped = stop.wait_for(std::max(std::chrono::ceil<milliseconds>(pause), milliseconds(0)));
   }
+  wake_sender();
+  sender.join();
+}
+
+void ContinuousReplication::wake_sender() {
+  {
+    const std::lock_guard lock(mutex_);
+    more_ = true;
+  }
+  changed_.notify_all();
+}
+
+void ContinuousReplication::send_until(const StopSignal& stop) {
+  unsigned failures = 0;
+  for (;;) {
+    const Status status = bring();
+    if (stop.came()) return;
+    tell(sending, status);
+    failures = status.ok() ? 0 : failures + 1;
+    std::unique_lock lock(mutex_);
+    const auto woken = [&] { return more_; };
+    if (status.ok())
+      changed_.wait(lock, woken);
+    else
+      changed_.wait_for(lock, pause_after(failures), woken);
+    more_ = false;
+  }
+}
+
+void ContinuousReplication::tell(Part part, const Status& status) {
+  const std::lock_guard lock(mutex_);
+  std::string& mine = told_[part];
+  const std::string& other = told_[1 - part];
+  const std::string before = std::exchange(mine, status.message());
+  if (!status.ok() && mine != before && mine != other) report_.failing(status);
+  if (status.ok() && !before.empty() && other.empty()) report_.going_on();
 }
 
 }  // namespace csnap

@@ -36,31 +36,39 @@ Result<OtherServer> look_at(const std::string& address) {
 }
 
 Status Replicator::bring(Admin& ours, const std::string& name, bool force) {
-  Status status = try_to_bring(ours, name, force);
-  for (int i = 1; i < kTries && status.code() == Code::busy; ++i) {
-    if (options_.stop && options_.stop()) return status;
-    std::this_thread::sleep_for(kBetweenTries);
-    status = try_to_bring(ours, name, force);
+  for (bool more = true; more; force = false) {  // what follows fits, or something is wrong
+    CSNAP_ASSIGN(more, bring_next(ours, [&](const auto&) { return name; }, force));
   }
-  return status;
+  return {};
 }
 
-Status Replicator::try_to_bring(Admin& ours, const std::string& name, bool force) {
-  CSNAP_ASSIGN(const auto list, ours.list());
+Result<bool> Replicator::bring_next(Admin& ours, const Goal& goal, bool force) {
+  auto more = try_to_bring_next(ours, goal, force);
+  for (int i = 1; i < kTries && more.status().code() == Code::busy; ++i) {
+    if (options_.stop && options_.stop()) break;
+    std::this_thread::sleep_for(kBetweenTries);
+    more = try_to_bring_next(ours, goal, force);
+  }
+  return more;
+}
+
+Result<bool> Replicator::try_to_bring_next(Admin& ours, const Goal& goal, bool force) {
   CSNAP_ASSIGN(const auto other, look_at(options_.to));
-  const auto planned = plan_chain(list, other.list, other.replication, name, force);
+  auto beginning = hold();
+  CSNAP_ASSIGN(const auto list, ours.list());
+  const auto planned = plan_chain(list, other.list, other.replication, goal(list), force);
   if (!planned.ok()) {
     const bool here = planned.status().code() == Code::not_found;
     return here ? planned.status() : planned.status().with_context(options_.to);
   }
   // Also when nothing is to be sent: it may have arrived without our hearing of it.
-  if (planned->common) CSNAP_TRY(record(ours, other.list.store, *planned->common));
-  for (const ChainStep& step : planned->steps) {
-    CSNAP_TRY(send(ours, step, force));
-    CSNAP_TRY(record(ours, other.list.store, step.snapshot));
-    force = false;  // what follows fits, or something is wrong
-  }
-  return {};
+  CSNAP_TRY(planned->common ? record(ours, other.list.store, *planned->common) : forget(ours));
+  beginning.unlock();
+  if (planned->steps.empty()) return false;
+  const ChainStep& step = planned->steps.front();
+  CSNAP_TRY(send(ours, step, force));
+  CSNAP_TRY(record(ours, other.list.store, step.snapshot));
+  return planned->steps.size() > 1;
 }
 
 Status Replicator::send(Admin& ours, const ChainStep& step, bool force) {
@@ -93,6 +101,14 @@ Status Replicator::record(Admin& ours, const Uuid& store, const Admin::SnapshotE
   if (found != known.end() && found->snapshot.value == arrived.id && found->address == options_.to)
     return {};
   return ours.set_replica({store, options_.to, SnapshotId(arrived.id), wall_clock_ns()});
+}
+
+// Nothing is there that was: what is on record is of another time.
+Status Replicator::forget(Admin& ours) {
+  CSNAP_ASSIGN(const auto status, ours.status());
+  for (const Replica& replica : status.replication.replicas)
+    if (replica.address == options_.to) CSNAP_TRY(ours.forget_replica(replica.store));
+  return {};
 }
 
 }  // namespace csnap

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Brings another server up to a snapshot of ours: what it lacks goes there, one after the other,
 // and what has arrived is put on record at our server.
-// Threading: one thread; calls block.
+// Threading: one thread but for hold(); calls block.
 // Errors: those of plan_chain(), of both servers, of the receiver. What had come is kept there.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@ struct SentSnapshot {
   std::uint64_t written = 0;     // bytes that went out
 };
 
+// Threading: any thread.
 class ReplicationReport {
  public:
   virtual ~ReplicationReport() = default;
@@ -56,12 +58,21 @@ class Replicator {
   // Up to the snapshot `name`. ours: of our server, connected. force: an origin there that was
   // written to, or came from elsewhere, is overwritten. busy: it stays so for seconds.
   Status bring(Admin& ours, const std::string& name, bool force);
+  // The next one on the way to a goal, which is chosen of those that are here then. Whether there
+  // are more.
+  using Goal = std::function<std::string(const Admin::SnapshotList& ours)>;
+  Result<bool> bring_next(Admin& ours, const Goal& goal, bool force);
+  // While it is held nothing new is begun. What is under way, and from what it begins, is what
+  // needed_for_streams() says of what our server has on record then. Any thread.
+  std::unique_lock<std::mutex> hold() { return std::unique_lock(beginning_); }
 
  private:
-  Status try_to_bring(Admin& ours, const std::string& name, bool force);
+  Result<bool> try_to_bring_next(Admin& ours, const Goal& goal, bool force);
   Status send(Admin& ours, const ChainStep& step, bool force);
   Status record(Admin& ours, const Uuid& store, const Admin::SnapshotEntry& arrived);
+  Status forget(Admin& ours);
 
+  std::mutex beginning_;
   const ReplicatorOptions options_;
   ReplicationReport& report_;
 };

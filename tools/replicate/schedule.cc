@@ -111,6 +111,37 @@ std::vector<std::string> outdated(const Admin::SnapshotList& list, const std::st
   return names;
 }
 
+std::set<std::uint64_t> needed_for_streams(const Replication& replication,
+                                           const Admin::SnapshotList& list, const std::string& to) {
+  std::set<std::uint64_t> ids;
+  const auto add_first_after = [&](std::uint64_t id) {
+    const auto found = std::ranges::find_if(
+        list.snapshots, [&](const auto& entry) { return !entry.deleting && entry.id > id; });
+    if (found != list.snapshots.end()) ids.insert(found->id);
+  };
+  bool known = to.empty();
+  for (const Replica& replica : replication.replicas) {
+    ids.insert(replica.snapshot.value);
+    add_first_after(replica.snapshot.value);
+    known |= replica.address == to;
+  }
+  if (!known) add_first_after(0);
+  if (replication.receiving) ids.insert(replication.receiving->parent_id.value);
+  return ids;
+}
+
+std::chrono::nanoseconds until_due(const Admin::SnapshotList& list, const std::string& prefix,
+                                   seconds every, std::uint64_t now_ns) {
+  using std::chrono::nanoseconds;
+  const auto names = outdated(list, prefix, 0, {});
+  if (names.empty()) return nanoseconds(0);
+  const auto last = std::ranges::find_if(list.snapshots, [&](const auto& entry) {
+    return !entry.deleting && entry.name == names.back();
+  });
+  const nanoseconds age(static_cast<std::int64_t>(now_ns - last->created_ns));
+  return std::clamp<nanoseconds>(every - age, nanoseconds(0), every);
+}
+
 seconds pause_after(unsigned failures) {
   constexpr seconds kMost{60};
   return failures > 6 ? kMost : std::min(kMost, seconds(1u << (failures - (failures > 0 ? 1 : 0))));

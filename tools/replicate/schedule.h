@@ -31,6 +31,16 @@ bool is_scheduled_name(const std::string& prefix, const std::string& name);
 std::vector<std::string> outdated(const Admin::SnapshotList& list, const std::string& prefix,
                                   std::size_t keep, const std::set<std::uint64_t>& needed);
 
+// Ids of those that streams begin from, one day, and of those after them, which are sent next or
+// are being sent, perhaps in part already. to: a server that nothing may be known of yet, so it is
+// sent the first whole; empty: none.
+std::set<std::uint64_t> needed_for_streams(const Replication& replication,
+                                           const Admin::SnapshotList& list, const std::string& to);
+
+// Until the next one is due, so long after the last one of that kind: 0 if that is past, or there
+// is none, and never longer than `every`.
+std::chrono::nanoseconds until_due(const Admin::SnapshotList& list, const std::string& prefix,
+                                   std::chrono::seconds every, std::uint64_t now_ns);
 // Before the next attempt, after so many that failed: doubles, from a second up to a minute.
 std::chrono::seconds pause_after(unsigned failures);
 
