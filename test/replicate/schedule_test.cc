@@ -94,6 +94,39 @@ TEST_CASE("What goes is what is oldest, ours and not needed") {
   CHECK(outdated(list, "r-", 1, {}) == Names{kB, kC});
 }
 
+TEST_CASE("What streams begin from is needed, and what is sent next") {
+  auto list = list_of({"a", "b", "c", "d", "e"});
+  Replication known;
+  using Ids = std::set<std::uint64_t>;
+  // Nothing is known of the other one: it is sent the first.
+  CHECK(needed_for_streams(known, list, "there:1") == Ids{1});
+  CHECK(needed_for_streams(known, list, "").empty());
+  known.replicas = {{Uuid::from_random(1, 2), "there:1", SnapshotId(2), kThen}};
+  CHECK(needed_for_streams(known, list, "there:1") == Ids{2, 3});
+  CHECK(needed_for_streams(known, list, "there:2") == Ids{1, 2, 3});
+  list.snapshots[2].deleting = true;
+  CHECK(needed_for_streams(known, list, "there:1") == Ids{2, 4});
+  known.replicas.push_back({Uuid::from_random(3, 4), "there:2", SnapshotId(5), kThen});
+  known.receiving.emplace();
+  known.receiving->parent_id = SnapshotId(1);
+  CHECK(needed_for_streams(known, list, "there:1") == Ids{1, 2, 4, 5});
+}
+
+TEST_CASE("The next one is due so long after the last one of that kind") {
+  using namespace std::chrono_literals;
+  auto list = list_of({kA, kB, "later"});
+  const std::uint64_t last = list.snapshots[1].created_ns;
+  CHECK(until_due(list, "r-", 1h, last) == 1h);
+  CHECK(until_due(list, "r-", 1h, last + 600 * kSecond) == 50min);
+  CHECK(until_due(list, "r-", 1h, last + 3600 * kSecond) == 0s);
+  CHECK(until_due(list, "r-", 1h, last + 99999 * kSecond) == 0s);
+  CHECK(until_due(list, "s-", 1h, last) == 0s);
+  // A clock that was set back holds nothing up for longer than that.
+  CHECK(until_due(list, "r-", 1h, last - 99999 * kSecond) == 1h);
+  list.snapshots[1].deleting = true;
+  CHECK(until_due(list, "r-", 1h, last) == 1h - 60s);
+}
+
 TEST_CASE("Attempts come at growing distances") {
   CHECK(pause_after(1).count() == 1);
   CHECK(pause_after(2).count() == 2);

@@ -17,6 +17,11 @@ const Entry* find_live(const Admin::SnapshotList& list, const std::string& name)
   return nullptr;
 }
 
+// Theirs that is the very content of ours; null: none. One that was written to is none.
+const Entry* find_there(const Admin::SnapshotList& theirs, const Entry& ours) {
+  return ours.deleting || ours.written ? nullptr : find_identity(theirs, sent_as(ours));
+}
+
 const Entry* newest_common(const Admin::SnapshotList& ours, const Admin::SnapshotList& theirs) {
   const Entry* newest = nullptr;
   for (const Entry& entry : ours.snapshots)
@@ -74,18 +79,6 @@ std::optional<ResumeToken> fitting_token(const Replication& there, const ChainSt
 }
 
 }  // namespace
-
-const Entry* find_there(const Admin::SnapshotList& theirs, const Entry& ours) {
-  if (ours.deleting || ours.written) return nullptr;
-  for (const Entry& entry : theirs.snapshots) {
-    if (entry.deleting || entry.written) continue;
-    // Received from us, or from where ours came from, too; or ours came from there.
-    if (entry.received == sent_as(ours) ||
-        ours.received == StreamIdentity{entry.uuid, entry.transid})
-      return &entry;
-  }
-  return nullptr;
-}
 
 const Entry* newest_live(const Admin::SnapshotList& list) {
   const Entry* newest = nullptr;

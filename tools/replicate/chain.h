@@ -24,9 +24,6 @@ struct Chain {
   std::vector<ChainStep> steps;                // none: there is nothing to do
 };
 
-// Theirs that is the very content of ours; null: none. One that was written to is none.
-const Admin::SnapshotEntry* find_there(const Admin::SnapshotList& theirs,
-                                       const Admin::SnapshotEntry& ours);
 // By id, that is in the order in which they were made; null: none.
 const Admin::SnapshotEntry* newest_live(const Admin::SnapshotList& list);
 

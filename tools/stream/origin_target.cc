@@ -52,6 +52,15 @@ Result<std::string> who_has_origin(Admin& admin) {
   return names;
 }
 
+const Admin::SnapshotEntry* find_identity(const Admin::SnapshotList& list,
+                                          const StreamIdentity& identity) {
+  for (const auto& entry : list.snapshots)
+    if (!entry.deleting && !entry.written &&
+        (entry.received == identity || StreamIdentity{entry.uuid, entry.transid} == identity))
+      return &entry;
+  return nullptr;
+}
+
 std::optional<ResumeToken> token_of(const std::optional<UnfinishedReceive>& receiving) {
   if (!receiving || !receiving->resumable || receiving->path.empty()) return std::nullopt;
   return ResumeToken{receiving->identity, receiving->parent, receiving->offset};
@@ -84,15 +93,11 @@ Status OriginTarget::check_name(const std::string& name) const {
 }
 
 Result<const Admin::SnapshotEntry*> OriginTarget::find(const StreamIdentity& identity) const {
-  for (const auto& entry : list_.snapshots) {
-    if (entry.deleting) continue;
-    if (entry.received == identity) return &entry;
-    // One that was made here and sent away comes back as the parent of what happened there.
-    if (StreamIdentity{entry.uuid, entry.transid} != identity) continue;
-    if (!entry.written) return &entry;
-    return Status(Code::not_found, "'" + entry.name + "' here was " + identity.to_string() +
-                                       ", but was written to since");
-  }
+  if (const auto* found = find_identity(list_, identity)) return found;
+  for (const auto& entry : list_.snapshots)
+    if (!entry.deleting && StreamIdentity{entry.uuid, entry.transid} == identity)
+      return Status(Code::not_found, "'" + entry.name + "' here was " + identity.to_string() +
+                                         ", but was written to since");
   return Status(Code::not_found, "no snapshot here is " + identity.to_string());
 }
 

@@ -38,6 +38,11 @@ struct ReceiveOptions {
 // Clients that have the origin open to write to it and are not gone, by name.
 Result<std::string> who_has_origin(Admin& admin);
 
+// What streams call so: what came here as that, or was made here and sent away as that; null: none.
+// What was written to since is none.
+const Admin::SnapshotEntry* find_identity(const Admin::SnapshotList& list,
+                                          const StreamIdentity& identity);
+
 // Where a receive that was cut off can be gone on with.
 std::optional<ResumeToken> token_of(const std::optional<UnfinishedReceive>& receiving);
 
