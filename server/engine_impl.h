@@ -2,6 +2,7 @@
 // The engine's parts and how they hang together. Only server/*.cc of the engine include this.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -166,6 +167,9 @@ class Engine::Impl {
   // Bits of snapshots that are written to, durably so: only to these may a place be called
   // rewritable.
   ShareMask written = 0;
+  // Of each bit, the transid of the snapshot whose content was made durable under it last; no other
+  // content is ever called so.
+  std::array<std::uint64_t, kMaxSnapshots> flushed_transids{};
   ShareMask undead = 0;  // bits whose snapshot's deletion is not durable yet
   std::vector<std::function<void()>> undead_waiters;
   std::uint64_t changes = 0;     // under way: copies and units

@@ -92,7 +92,7 @@ void Engine::seal_snapshot(const std::string& name, SnapshotDone done) {
   if (!found.ok()) return e.committer->refuse(found.status(), std::move(done));
   const SnapshotId id = found->id;
   ++e.changes;
-  auto flushed = [&e, id, done = std::move(done)](const Status& status) {
+  auto answer = [&e, id, done = std::move(done)](const Status& status) {
     --e.changes;
     const Snapshot* snapshot = status.ok() ? e.state->snapshots().find_live(id) : nullptr;
     if (snapshot)
@@ -102,9 +102,18 @@ void Engine::seal_snapshot(const std::string& name, SnapshotDone done) {
   };
   // Its content must be durable before anybody is told what it is known as: what clients wrote to
   // the origin before it was created, or in place to it, may still be in a cache of the disks.
-  auto told = [&e, flushed = std::move(flushed)](const Status& status) {
-    if (!status.ok()) return flushed(status);
-    e.flush_volumes(flushed);
+  auto told = [&e, id, answer = std::move(answer)](const Status& status) {
+    const Snapshot* snapshot = status.ok() ? e.state->snapshots().find_live(id) : nullptr;
+    if (!snapshot) return answer(status);
+    // Once is enough: while it is not written to, a transid is of one content only, and what a copy
+    // moves of that to the store is durable before the origin may be overwritten.
+    std::uint64_t& flushed = e.flushed_transids[snapshot->bit];
+    const std::uint64_t transid = snapshot->transid;
+    if (!snapshot->written && flushed == transid) return answer({});
+    e.flush_volumes([&flushed, transid, written = snapshot->written, answer](const Status& s) {
+      if (s.ok() && !written) flushed = transid;
+      answer(s);
+    });
   };
   // What it is known as must be durable, too.
   if (!found->written) return e.committer->when_durable(std::move(told));

@@ -327,6 +327,37 @@ TEST_CASE("A seal that cannot make the content durable is refused") {
   CHECK(seal(rig, "a").ok());
 }
 
+TEST_CASE("What is sealed and was not written to since is sealed again without a flush") {
+  Rig rig(GENERATE(RigOptions(), with_metadata_apart()));
+  rig.open();
+  const auto flushes_to_seal = [&](const std::string& name) {
+    const std::uint64_t before = rig.origin->counters().flushes;
+    REQUIRE(seal(rig, name).ok());
+    return rig.origin->counters().flushes - before;
+  };
+  const Snapshot a = make_snapshot(rig, "a");
+  CHECK(flushes_to_seal("a") == 1);
+  CHECK(flushes_to_seal("a") == 0);
+  REQUIRE(rig.write_snapshot_now(a.id, kWritten, 5, false).ok());
+  rig.drop_client(a.id);
+  rig.until_idle();
+  CHECK(flushes_to_seal("a") == 1);
+  CHECK(flushes_to_seal("a") == 0);
+  // Another one in its place.
+  REQUIRE(rig.remove("a").ok());
+  rig.until_idle();
+  REQUIRE(make_snapshot(rig, "b").bit == a.bit);
+  CHECK(flushes_to_seal("b") == 1);
+  const auto content = bytes_of(rig, "b");
+  // The origin goes on, and the disks forget what nobody flushed.
+  REQUIRE(rig.write_origin_now({Chunk(0), 32}, 2).ok());
+  CHECK(flushes_to_seal("b") == 0);
+  REQUIRE(rig.origin->unflushed() > 0);
+  lose_power(rig);
+  CHECK(bytes_of(rig, "b") == content);
+  CHECK(flushes_to_seal("b") == 1);
+}
+
 TEST_CASE("A seal that finds another under way is told when that is durable") {
   for (std::uint64_t turns = 0; turns < 12; ++turns) {
     INFO(turns << " turns between the two");

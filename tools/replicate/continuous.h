@@ -80,7 +80,7 @@ class ContinuousReplication {
 
   std::mutex mutex_;  // of what follows
   std::condition_variable changed_;
-  bool more_ = false;  // to be sent, perhaps, or it is the end
+  bool more_ = false;    // to be sent, perhaps, or it is the end
   std::string told_[2];  // why a part does not work
 };
 

@@ -37,7 +37,8 @@ Result<OtherServer> look_at(const std::string& address) {
 
 Status Replicator::bring(Admin& ours, const std::string& name, bool force) {
   for (bool more = true; more; force = false) {  // what follows fits, or something is wrong
-    CSNAP_ASSIGN(more, bring_next(ours, [&](const auto&) { return name; }, force));
+    CSNAP_ASSIGN(more, bring_next(
+                           ours, [&](const auto&) { return name; }, force));
   }
   return {};
 }
