@@ -17,7 +17,7 @@ void World::seal() {
   if (s == nullptr) return create();
   if (s->deleted || s->delete_asked) return;
   if (random.below(3) == 0) return ask_seal(s->id);
-  for (const ClientPtr& c : clients_)
+  for (const ClientPtr& c : std::vector<ClientPtr>(clients_))
     if (c->volume() == s->id && !c->read_only() && c->usable()) c->leave();
   seal_when_left(s->id, 100);
 }
