@@ -192,5 +192,8 @@ MUTATIONS = [
              "piece.rewritable = piece.exclusive && piece.crcs.empty();"),
     Mutation("sealed_content_not_flushed", "server/replication.cc",
              "a seal is told while the content may still be in a disk's cache",
-             "    e.flush_volumes(flushed);", "    flushed(status);"),
+             "if (!snapshot->written && flushed == transid) return", "if (!snapshot->written) return"),
+    Mutation("flushed_as_something_else", "server/replication.cc",
+             "a seal is told without a flush because the snapshot was flushed before it was written to",
+             "if (!snapshot->written && flushed == transid) return", "if (flushed != 0) return"),
 ]
