@@ -52,8 +52,6 @@ Status ContinuousReplication::make(Admin& ours, const Admin::SnapshotList& list)
   const std::string name = scheduled_name(options_.prefix, wall_clock_ns(), list);
   const Status made = ours.create(name).status();
   if (made.ok()) report_.created(name);
-  // Also while the other one is away, or the store would fill.
-  CSNAP_TRY(delete_outdated_here(ours));
   return made.with_context("no snapshot can be made");
 }
 
@@ -63,10 +61,12 @@ Status ContinuousReplication::make_if_due(std::optional<Clock::time_point>& due)
   const auto now = Clock::now();
   if (!due) due = now + until_due(list, options_.prefix, options_.every, wall_clock_ns());
   if (now < *due) return {};
-  CSNAP_TRY(make(*ours, list));
+  const Status made = make(*ours, list);
   // What was missed is not made up for.
-  due = now < *due + options_.every ? *due + options_.every : now + options_.every;
-  return {};
+  if (made.ok()) due = now < *due + options_.every ? *due + options_.every : now + options_.every;
+  // Also while the other one is away, or the store would fill.
+  const Status deleted = delete_outdated_here(*ours);
+  return made.ok() ? deleted : made;
 }
 
 Status ContinuousReplication::bring() {
@@ -128,6 +128,7 @@ Status ContinuousReplication::once() {
   CSNAP_ASSIGN(const auto list, ours->list());
   const Status made = make(*ours, list);
   if (!made.ok() && made.code() != Code::no_space) return made;
+  CSNAP_TRY(delete_outdated_here(*ours));
   CSNAP_TRY(bring());
   return made;
 }
