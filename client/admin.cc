@@ -106,11 +106,11 @@ Result<std::unique_ptr<Admin>> Admin::connect(const AdminOptions& options) {
   return std::unique_ptr<Admin>(new Admin(std::move(impl)));
 }
 
-Result<Admin::SnapshotEntry> Admin::create(const std::string& name, bool received) {
+Result<Admin::SnapshotEntry> Admin::create(const std::string& name, std::optional<Uuid> receiver) {
   wire::CreateSnapshot request;
   wire::CreateSnapshotReply reply;
   request.set_name(name);
-  request.set_received(received);
+  if (receiver) request.set_receiver(uuid_to_proto(*receiver));
   CSNAP_TRY(impl_->change(wire::MESSAGE_CREATE_SNAPSHOT, request, reply));
   return entry_of(reply.snapshot());
 }
@@ -130,9 +130,11 @@ Status Admin::set_role(ReplicationRole role) {
   return impl_->change(wire::MESSAGE_SET_ROLE, request, reply);
 }
 
-Status Admin::set_receiving(const std::optional<UnfinishedReceive>& receiving) {
+Status Admin::set_receiving(const Uuid& session,
+                            const std::optional<UnfinishedReceive>& receiving) {
   wire::SetReceiving request;
   wire::SetReceivingReply reply;
+  request.set_session(uuid_to_proto(session));
   if (receiving) receiving_to_proto(*receiving, *request.mutable_receiving());
   return impl_->change(wire::MESSAGE_SET_RECEIVING, request, reply);
 }

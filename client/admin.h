@@ -148,8 +148,10 @@ class Admin {
   Admin(const Admin&) = delete;
   Admin& operator=(const Admin&) = delete;
 
-  // received: of an origin that a stream was received into; see set_receiving().
-  Result<SnapshotEntry> create(const std::string& name, bool received = false);
+  // receiver: the session that received a stream into the origin; see set_receiving().
+  // busy: the origin lies between two snapshots, and it is not the receiver who asks.
+  Result<SnapshotEntry> create(const std::string& name,
+                               std::optional<Uuid> receiver = std::nullopt);
   // busy while somebody has it open, unless force.
   Status remove(const std::string& name, bool force);
   Status rename(const std::string& from, const std::string& to);
@@ -168,8 +170,9 @@ class Admin {
   Result<SpacePage> map_space(std::uint64_t from);
   // busy: the origin is being written to, or received into.
   Status set_role(ReplicationRole role);
-  // Where a receive stands; none: it is finished, or undone. stale: no volume is open to receive.
-  Status set_receiving(const std::optional<UnfinishedReceive>& receiving);
+  // Where the receive of a session (Volume::session()) stands; none: it is finished. stale: it is
+  // not open to receive, or the parent of a receive that begins is gone or was written to.
+  Status set_receiving(const Uuid& session, const std::optional<UnfinishedReceive>& receiving);
   Status set_replica(const Replica& replica);
   Status forget_replica(const Uuid& store);
   // Checks the store while it serves, step by step: begin_check(), then next_check() until it is

@@ -84,6 +84,7 @@ class Volume {
   const Uuid& uuid() const;
   const Uuid& store_uuid() const;
   const std::string& name() const;  // when it was opened
+  const Uuid& session() const;      // as the server knows it
 
   // Any offset and length within the volume (else out_of_range), any memory; memory on a 4096 byte
   // boundary is not copied.

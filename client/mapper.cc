@@ -139,7 +139,15 @@ void Mapper::on_hello_error(const Frame& frame) {
   wire::Error error;
   if (auto status = parse_body(frame, error); !status.ok()) return host_.hang_up(status);
   Status status = status_of(error);
-  if (info_ && status.code() == Code::cancelled && frame.header.request_id == hello_id_) {
+  const bool over = status.code() == Code::cancelled && frame.header.request_id == hello_id_;
+  if (info_ && over && options_.receiving) {
+    // Somebody else may have received or written since.
+    volume_gone(Status(Code::stale,
+                       "the session to receive is over: the server did not hear of it "
+                       "for the length of its lease"));
+    return host_.hang_up(status);
+  }
+  if (info_ && over) {
     // Our lease has run out. What was granted is given up before the session begins anew, or a
     // Welcome that is lost would leave us believing in it.
     start_void();

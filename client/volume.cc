@@ -42,7 +42,9 @@ Result<SessionOptions> session_options(const OpenOptions& options) {
 class Volume::Impl {
  public:
   Impl(SessionOptions session_options, std::size_t place_cache_bytes)
-      : state_(place_cache_bytes), session_(std::move(session_options), state_) {}
+      : session_id_(session_options.mapper.session),
+        state_(place_cache_bytes),
+        session_(std::move(session_options), state_) {}
 
   Status open(const OpenOptions& options) {
     CSNAP_ASSIGN(info_, session_.open());
@@ -57,6 +59,7 @@ class Volume::Impl {
   }
 
   const SessionInfo& info() const { return info_; }
+  const Uuid& session_id() const { return session_id_; }
   VolumeIo& io() { return *io_; }
   Status health() const { return state_.gone(); }
 
@@ -89,6 +92,7 @@ class Volume::Impl {
         std::make_unique<CopyRunner>(info_, state_, session_, *devices_.origin, *devices_.store);
   }
 
+  const Uuid session_id_;
   SessionInfo info_;
   VolumeState state_;
   VolumeSession session_;  // after the state, before what uses both
@@ -130,6 +134,9 @@ const Uuid& Volume::uuid() const {
 }
 const Uuid& Volume::store_uuid() const {
   return impl_->info().store;
+}
+const Uuid& Volume::session() const {
+  return impl_->session_id();
 }
 const std::string& Volume::name() const {
   return impl_->info().volume_name;

@@ -14,22 +14,20 @@ void Engine::delete_snapshot(const std::string& name, bool force, Done done) {
   const Result<Snapshot> found = find_snapshot(name);
   if (!found.ok()) return e.committer->refuse(found.status(), std::move(done));
   const SnapshotId id = found->id;
-  const auto& receiving = e.state->replication().receiving;
-  if (!force && receiving && !receiving->undone && receiving->parent_id == id)
-    return done(
-        Status(Code::busy, "snapshot '" + name +
-                               "' is what the origin is brought back to if the receive of '" +
-                               receiving->name +
-                               "' is given up; finish that or give it up first, or delete "
-                               "the snapshot with force"));
   if (!force && (e.open_on(id) || e.unsettled_on(id)))
     return done(
         Status(Code::busy,
                "snapshot '" + name + "' is in use; close it everywhere, or delete it with force"));
   const ShareMask bit = mask_of_bit(found->bit);
   ++e.changes;
-  e.committer->add({[&e, id, bit](std::vector<Record>& records) -> Status {
+  e.committer->add({[&e, id, bit, name, force](std::vector<Record>& records) -> Status {
                       if (!e.state->snapshots().find_live(id)) return Impl::volume_deleted();
+                      if (!force && e.is_parent_of_receive(id))
+                        return Status(Code::busy,
+                                      "snapshot '" + name +
+                                          "' is what the origin is brought back to if the receive "
+                                          "under way is given up; finish that or give it up first, "
+                                          "or delete the snapshot with force");
                       records.push_back(SnapshotDeleted{id});
                       // Until this is durable a crash would bring the snapshot back: it still
                       // counts.

@@ -8,7 +8,8 @@
 
 namespace csnap {
 
-void Barrier::create(const std::string& name, bool received, Engine::SnapshotDone done) {
+void Barrier::create(const std::string& name, std::optional<Uuid> receiver,
+                     Engine::SnapshotDone done) {
   Status status = check_snapshot_name(name);
   if (status.ok() && engine_.state->snapshots().find_live(name))
     return engine_.committer->refuse(
@@ -21,7 +22,7 @@ void Barrier::create(const std::string& name, bool received, Engine::SnapshotDon
                     "delete one, or wait until its space is free");
   if (status.ok() && !engine_.committer->failure().ok()) status = engine_.committer->failure();
   if (!status.ok()) return done(std::move(status));
-  creations_.push_back({name, received, std::move(done)});
+  creations_.push_back({name, receiver, std::move(done)});
   if (!active()) start();
 }
 
@@ -74,16 +75,21 @@ Status Barrier::build(const Creation& creation, SnapshotId& id, std::vector<Reco
   if (engine_.state->snapshots().find_live(creation.name))
     return Status(Code::exists, "a snapshot named '" + creation.name + "' is there already");
   const auto received = std::exchange(replication.receiving, std::nullopt);
-  if (creation.received &&
+  if (creation.receiver && !engine_.receives(*creation.receiver))
+    return Engine::Impl::not_receiving(*creation.receiver);
+  if (creation.receiver &&
       (!received || received->name != creation.name || received->path.empty() || received->undone))
     return Status(Code::stale, "no receive of '" + creation.name + "' is under way here");
+  if (!creation.receiver && received && !received->undone)
+    return Status(Code::busy, "the origin lies between two snapshots, for the receive of '" +
+                                  received->name + "' is not finished");
   id = engine_.state->superblock().next_snapshot;
   const std::uint64_t high = engine_.random();
   records.push_back(SnapshotCreated{id, Uuid::from_random(high, engine_.random()), creation.name,
                                     engine_.wall_ns, static_cast<std::uint8_t>(*bit)});
   engine_.written &= ~mask_of_bit(*bit);
   ++engine_.generation;
-  if (!creation.received) return {};
+  if (!creation.receiver) return {};
   records.push_back(SnapshotReceived{id, {received->identity, received->path}});
   records.push_back(ReplicationChanged{std::move(replication)});
   return {};

@@ -19,7 +19,7 @@ class Barrier {
  public:
   explicit Barrier(Engine::Impl& engine) : engine_(engine) {}
 
-  void create(const std::string& name, bool received, Engine::SnapshotDone done);
+  void create(const std::string& name, std::optional<Uuid> receiver, Engine::SnapshotDone done);
   // No origin write may be granted.
   bool active() const { return phase_ != Phase::none; }
   // resume runs when the barrier is over. REQUIRES: active().
@@ -37,7 +37,7 @@ class Barrier {
   enum class Phase : std::uint8_t { none, draining, committing };
   struct Creation {
     std::string name;
-    bool received = false;
+    std::optional<Uuid> receiver;
     Engine::SnapshotDone done;
   };
 

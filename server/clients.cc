@@ -49,11 +49,16 @@ void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Access access,
                     ? volume_deleted()
                     : Status(Code::not_found, "there is no such snapshot"));
   // A second request for a session that is being opened waits for the first.
-  auto& waiting = opening[id];
-  waiting.push_back(std::move(done));
-  if (waiting.size() > 1) return;
+  Opening& entry = opening[id];
+  entry.waiting.push_back(std::move(done));
+  if (entry.waiting.size() > 1) return;
+  entry.volume = volume;
+  entry.access = access;
   ++changes;
   auto build = [this, id, volume, access](std::vector<Record>& records) -> Status {
+    // Somebody else may have been let in meanwhile. From here on nobody is whom this one keeps out.
+    CSNAP_TRY(admit(volume, access, false));
+    opening.at(id).admitted = true;
     records.push_back(ClientOpened{id, volume});
     const Replication& replication = state->replication();
     // What was brought back to a snapshot will not be as that any more.
@@ -61,18 +66,13 @@ void Engine::Impl::open_client(const Uuid& id, SnapshotId volume, Access access,
       records.push_back(ReplicationChanged{{replication.role, std::nullopt, replication.replicas}});
     return {};
   };
-  auto opened = [this, fresh](Status status) {
+  auto opened = [this, fresh](const Status& status) {
     --changes;
-    if (status.ok()) {
-      // Somebody else may have been let in meanwhile.
-      status = admit(fresh.volume, fresh.access, false);
-      if (!status.ok()) forget_entry(fresh.id);
-    }
+    const auto told = std::move(opening.extract(fresh.id).mapped().waiting);
     if (status.ok()) {
       clients_by_id[fresh.id] = fresh.key;
       clients.emplace(fresh.key, fresh);
     }
-    const auto told = std::move(opening.extract(fresh.id).mapped());
     for (const auto& each : told)
       each(status.ok() ? Result<ClientKey>(fresh.key) : Result<ClientKey>(status));
   };

@@ -189,9 +189,10 @@ void Engine::evicted(ClientKey client) {
   if (ClientState* c = impl_->client(client)) c->evicted = !impl_->live_volume(*c);
 }
 
-void Engine::create_snapshot(const std::string& name, bool received, SnapshotDone done) {
+void Engine::create_snapshot(const std::string& name, std::optional<Uuid> receiver,
+                             SnapshotDone done) {
   if (impl_->stopping) return done(Status(Code::unavailable, "the server is stopping"));
-  impl_->barrier->create(name, received, std::move(done));
+  impl_->barrier->create(name, receiver, std::move(done));
 }
 
 Result<Snapshot> Engine::find_snapshot(const std::string& name) const {

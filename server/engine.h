@@ -227,10 +227,11 @@ class Engine {
 
   // -- administration --------------------------------------------------------------------------
   using SnapshotDone = std::function<void(Result<Snapshot>)>;
-  // received: of an origin that a stream was received into; what set_receiving() said last becomes
-  // its identity, and nothing is unfinished any more. stale when that speaks of another name, or
-  // was undone.
-  void create_snapshot(const std::string& name, bool received, SnapshotDone done);
+  // receiver: the session that has received a stream into the origin; what it said last by
+  // set_receiving() becomes the snapshot's identity, and nothing is unfinished any more. stale when
+  // it is not open to receive, or that speaks of another name, or was undone. Without: busy while
+  // the origin lies between two snapshots.
+  void create_snapshot(const std::string& name, std::optional<Uuid> receiver, SnapshotDone done);
   // busy while a client has it open, unless force, which evicts. done: it is gone; its space
   // follows.
   void delete_snapshot(const std::string& name, bool force, Done done);
@@ -242,9 +243,9 @@ class Engine {
   // busy while somebody writes the origin (replica) or receives into it (primary); invalid to make
   // a primary of what lies between two snapshots.
   void set_role(ReplicationRole role, Done done);
-  // Where a receive stands that is under way; none: it is finished, or undone. stale when no
-  // session is open to receive.
-  void set_receiving(std::optional<UnfinishedReceive> receiving, Done done);
+  // Where the session's receive stands; none: it is finished. stale when the session is not open to
+  // receive, or the parent of a receive that begins is gone or was written to.
+  void set_receiving(const Uuid& session, std::optional<UnfinishedReceive> receiving, Done done);
   // What is known of another server's copies. no_space when there are too many.
   void set_replica(const Replica& replica, Done done);
   void forget_replica(const Uuid& store, Done done);  // not_found

@@ -92,6 +92,12 @@ class Engine::Impl {
 
   // -- clients (clients.cc) ------------------------------------------------------------------
   ClientState* client(ClientKey key);
+  struct Opening {
+    std::vector<Opened> waiting;
+    SnapshotId volume;
+    Access access = Access::read;
+    bool admitted = false;
+  };
   void open_client(const Uuid& id, SnapshotId volume, Access access, Opened done);
   Status take_back(ClientState fresh, const Opened& done);
   void close_client(ClientKey key);
@@ -111,8 +117,12 @@ class Engine::Impl {
   // -- streams (replication.cc) --------------------------------------------------------------
   // May a session be opened so? resumed: it was open before a restart.
   Status admit(SnapshotId volume, Access access, bool resumed) const;
-  // Is a session open so?
+  // Is a session open so, or about to be?
   bool accessed(SnapshotId volume, Access access) const;
+  bool receives(const Uuid& session) const;
+  static Status not_receiving(const Uuid& session);
+  // Is it what the origin is brought back to when the receive under way is given up?
+  bool is_parent_of_receive(SnapshotId id) const;
   void mark_written(SnapshotId id, std::function<void(Status)> done);
   // What clients wrote to the origin and in place to the store is durable then.
   void flush_volumes(std::function<void(Status)> done);
@@ -150,7 +160,7 @@ class Engine::Impl {
   std::map<ClientKey, ClientState> clients;
   std::unordered_map<Uuid, ClientKey> clients_by_id;
   std::map<Uuid, SnapshotId> absent;  // in the store's table, not heard of since the restart
-  std::unordered_map<Uuid, std::vector<Opened>> opening;
+  std::unordered_map<Uuid, Opening> opening;
   bool readers_unsettled = false;  // a session of before the restart may hold read locks
   ClientKey next_client = 1;
   // Never given twice, also not by a server after this one: the end of a read may be told late.

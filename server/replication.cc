@@ -8,19 +8,54 @@
 #include "store/replication_codec.h"
 
 namespace csnap {
+namespace {
+
+Status needed_by_receive() {
+  return {Code::denied,
+          "the snapshot is what the origin is brought back to if the receive under way is given "
+          "up, and can only be read until that is over"};
+}
+
+bool begins(const UnfinishedReceive& receiving, const std::optional<UnfinishedReceive>& before) {
+  return !receiving.undone &&
+         (!before || before->undone || before->identity != receiving.identity ||
+          before->parent_id != receiving.parent_id);
+}
+
+}  // namespace
+
+Status Engine::Impl::not_receiving(const Uuid& session) {
+  return {Code::stale, "session " + session.to_string() + " is not open to receive"};
+}
 
 bool Engine::Impl::accessed(SnapshotId volume, Access access) const {
-  return std::any_of(clients.begin(), clients.end(), [&](const auto& c) {
-    return c.second.volume == volume && c.second.access == access && !c.second.evicted;
-  });
+  return std::ranges::any_of(clients,
+                             [&](const auto& c) {
+                               return c.second.volume == volume && c.second.access == access &&
+                                      !c.second.evicted;
+                             }) ||
+         std::ranges::any_of(opening, [&](const auto& o) {
+           return o.second.volume == volume && o.second.access == access && o.second.admitted;
+         });
+}
+
+bool Engine::Impl::receives(const Uuid& session) const {
+  const auto known = clients_by_id.find(session);
+  return known != clients_by_id.end() && clients.at(known->second).access == Access::receive;
+}
+
+bool Engine::Impl::is_parent_of_receive(SnapshotId id) const {
+  const auto& receiving = state->replication().receiving;
+  return receiving && !receiving->undone && id != kOrigin && receiving->parent_id == id;
 }
 
 Status Engine::Impl::admit(SnapshotId volume, Access access, bool resumed) const {
   if (access == Access::read) return {};
-  if (volume != kOrigin)
-    return access == Access::write ? Status()
-                                   : Status(Code::invalid, "streams are received by the origin");
   const Replication& replication = state->replication();
+  if (volume != kOrigin && access == Access::receive)
+    return Status(Code::invalid, "streams are received by the origin");
+  if (volume != kOrigin)
+    return is_parent_of_receive(volume) && !resumed ? needed_by_receive() : Status();
   if (accessed(kOrigin, Access::receive))
     return Status(Code::busy, "a stream is being received into the origin");
   if (access == Access::write) {
@@ -44,6 +79,10 @@ Status Engine::Impl::admit(SnapshotId volume, Access access, bool resumed) const
     return Status(Code::denied,
                   "the origin is a primary, which nothing is received into; csnap-admin demote "
                   "makes it a replica");
+  // Others may have written to the origin since: nothing kept them out.
+  if (resumed && !replication.receiving)
+    return Status(Code::stale,
+                  "the session had not begun to receive before the server's restart; begin anew");
   if (accessed(kOrigin, Access::write))
     return Status(Code::busy,
                   "the origin is open for writing; who receives must be the only one who writes");
@@ -58,6 +97,7 @@ void Engine::Impl::mark_written(SnapshotId id, std::function<void(Status)> done)
   ++changes;
   committer->add({[this, id](std::vector<Record>& records) -> Status {
                     if (!state->snapshots().find_live(id)) return volume_deleted();
+                    if (is_parent_of_receive(id)) return needed_by_receive();
                     records.push_back(SnapshotWritten{id});
                     return {};
                   },
@@ -170,11 +210,19 @@ void Engine::set_role(ReplicationRole role, Done done) {
       std::move(done));
 }
 
-void Engine::set_receiving(std::optional<UnfinishedReceive> receiving, Done done) {
+void Engine::set_receiving(const Uuid& session, std::optional<UnfinishedReceive> receiving,
+                           Done done) {
   impl_->change_replication(
-      [&e = *impl_, receiving = std::move(receiving)](Replication& next) -> Status {
-        if (!e.accessed(kOrigin, Access::receive))
-          return Status(Code::stale, "no session is open to receive into the origin");
+      [&e = *impl_, session, receiving = std::move(receiving)](Replication& next) -> Status {
+        if (!e.receives(session)) return Impl::not_receiving(session);
+        if (receiving && receiving->parent && receiving->parent_id != kOrigin &&
+            begins(*receiving, next.receiving)) {
+          // What the receiver has found out about it holds only if it is there and as it was.
+          const Snapshot* parent = e.state->snapshots().find_live(receiving->parent_id);
+          if (!parent || parent->written)
+            return Status(Code::stale,
+                          "the snapshot that the stream begins with was deleted or written to");
+        }
         next.receiving = receiving;
         return {};
       },

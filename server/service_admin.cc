@@ -202,8 +202,16 @@ Engine::Done Service::Impl::answer_of(const Channel& c, const Frame& f, wire::Me
 void Service::Impl::on_create_snapshot(Channel& c, const Frame& f) {
   const auto* m = parse<wire::CreateSnapshot>(c, f);
   if (m == nullptr || !admit(c, f, 0)) return;
+  std::optional<Uuid> receiver;
+  if (!m->receiver().empty()) {
+    const auto session = uuid_from_proto(m->receiver());
+    if (!session.ok())
+      return answer_admin(c.id, f.header.request_id, session.status(),
+                          wire::MESSAGE_CREATE_SNAPSHOT_REPLY, wire::CreateSnapshotReply());
+    receiver = *session;
+  }
   engine->create_snapshot(
-      m->name(), m->received(),
+      m->name(), receiver,
       [this, id = c.id, request = f.header.request_id](const Result<Snapshot>& made) {
         wire::CreateSnapshotReply out;
         if (made.ok()) fill(*made, 0, *out.mutable_snapshot());
@@ -251,10 +259,12 @@ void Service::Impl::on_set_receiving(Channel& c, const Frame& f) {
   const auto* m = parse<wire::SetReceiving>(c, f);
   if (m == nullptr || !admit(c, f, 0)) return;
   const auto told = answer_of(c, f, wire::MESSAGE_SET_RECEIVING_REPLY, wire::SetReceivingReply());
-  if (!m->has_receiving()) return engine->set_receiving(std::nullopt, told);
+  const auto session = uuid_from_proto(m->session());
+  if (!session.ok()) return told(session.status().with_context("session"));
+  if (!m->has_receiving()) return engine->set_receiving(*session, std::nullopt, told);
   auto receiving = receiving_from_proto(m->receiving());
   if (!receiving.ok()) return told(receiving.status());
-  engine->set_receiving(std::move(receiving).value(), told);
+  engine->set_receiving(*session, std::move(receiving).value(), told);
 }
 
 void Service::Impl::on_set_replica(Channel& c, const Frame& f) {

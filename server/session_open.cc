@@ -51,6 +51,8 @@ Status Service::Impl::check_hello(const Channel& c, const wire::Hello& hello) co
   if (draining) return {Code::unavailable, "the server is stopping"};
   switch (hello.role()) {
     case wire::ROLE_VOLUME:
+      if (!hello.receiving() || c.rights.administer) return {};
+      return {Code::denied, "receiving is not allowed on this connection"};
     case wire::ROLE_OBSERVER:
       return {};
     case wire::ROLE_ADMIN:

@@ -189,6 +189,21 @@ TEST_CASE("A volume that has the id and is not the one that was opened is gone")
   CHECK(rig.read(1, 1)->status.code() == Code::stale);
 }
 
+TEST_CASE("A session to receive is not begun anew") {
+  MapperRig rig;
+  rig.options.receiving = true;
+  rig.mapper.emplace(rig.options, rig.host);
+  CHECK(rig.connect().receiving());
+  rig.mapper->disconnected();
+  rig.mapper->connected(rig.time);
+  const auto [id, hello] = rig.expect<wire::Hello>(wire::MESSAGE_HELLO);
+  CHECK(hello.receiving());
+  rig.error(id, Code::cancelled);
+  CHECK(rig.host.end.code() == Code::stale);
+  CHECK_FALSE(rig.host.hung_up.ok());
+  CHECK(rig.sent().empty());
+}
+
 TEST_CASE("A session that is over is begun anew, and no lost Welcome brings its grants back") {
   MapperRig rig;
   rig.connect();

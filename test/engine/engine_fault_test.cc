@@ -116,9 +116,9 @@ TEST_CASE("What is not durable is not spoken of when a request is refused") {
   // The second of the same name hears of the first only when that is there; so does who deletes.
   Status first, second, gone;
   int told = 0;
-  rig.engine().create_snapshot("new", false,
+  rig.engine().create_snapshot("new", std::nullopt,
                                [&](Result<Snapshot> s) { first = s.status(), ++told; });
-  rig.engine().create_snapshot("new", false,
+  rig.engine().create_snapshot("new", std::nullopt,
                                [&](Result<Snapshot> s) { second = s.status(), ++told; });
   rig.engine().delete_snapshot("old", true, [&](const Status&) {});
   rig.turns(1);
@@ -142,9 +142,9 @@ TEST_CASE("Of two snapshots of one name that are asked for together one is made"
   rig.open();
   Status first, second;
   int told = 0;
-  rig.engine().create_snapshot("new", false,
+  rig.engine().create_snapshot("new", std::nullopt,
                                [&](Result<Snapshot> s) { first = s.status(), ++told; });
-  rig.engine().create_snapshot("new", false,
+  rig.engine().create_snapshot("new", std::nullopt,
                                [&](Result<Snapshot> s) { second = s.status(), ++told; });
   rig.until([&] { return told == 2; });
   REQUIRE(first.ok());

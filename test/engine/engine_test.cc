@@ -91,7 +91,7 @@ TEST_CASE("No origin write is granted while a client still owes an answer to the
   rig.client(kOrigin);
   rig.answer_barriers = false;
   bool created = false;
-  rig.engine().create_snapshot("s", false, [&](Result<Snapshot> s) { created = s.ok(); });
+  rig.engine().create_snapshot("s", std::nullopt, [&](Result<Snapshot> s) { created = s.ok(); });
   rig.until([&] { return !rig.barriers.empty(); });
   bool granted = false;
   rig.engine().origin_write(rig.client(kOrigin), {{Chunk(0), 1}},
@@ -110,7 +110,7 @@ TEST_CASE("A client that is cut off no longer holds a barrier up") {
   const ClientKey client = rig.client(kOrigin);
   rig.answer_barriers = false;
   bool created = false;
-  rig.engine().create_snapshot("s", false, [&](Result<Snapshot> s) { created = s.ok(); });
+  rig.engine().create_snapshot("s", std::nullopt, [&](Result<Snapshot> s) { created = s.ok(); });
   rig.until([&] { return !rig.barriers.empty(); });
   rig.engine().close_client(client);
   rig.until([&] { return created; });

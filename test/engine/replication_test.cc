@@ -8,8 +8,6 @@
 namespace csnap {
 namespace {
 
-constexpr std::uint64_t kReader = 1, kWriter = 2, kReceiver = 3, kOther = 4;
-
 Code outcome(const Status& status) {
   return status.code();
 }
@@ -24,6 +22,22 @@ void leave_receiving(Rig& rig, const UnfinishedReceive& receiving) {
   REQUIRE(key.ok());
   REQUIRE(set_receiving(rig, receiving).ok());
   close_session(rig, *key);
+}
+
+UnfinishedReceive receive_after(const Snapshot& parent) {
+  UnfinishedReceive receiving = receive_of("a");
+  receiving.parent = StreamIdentity{parent.uuid, parent.transid};
+  receiving.parent_id = parent.id;
+  return receiving;
+}
+
+Code write_one(Rig& rig, ClientKey key) {
+  std::optional<Code> told;
+  rig.engine().snapshot_write(
+      key, {{Chunk(1), 1}}, true,
+      [&](const Result<std::vector<WritePiece>>& pieces) { told = pieces.status().code(); });
+  rig.until([&] { return told.has_value(); });
+  return *told;
 }
 
 // What comes of this while that is asked for in the same turn, or a few later.
@@ -219,9 +233,7 @@ TEST_CASE("What the origin would be brought back to is deleted by force only") {
   rig.open();
   const auto parent = rig.create("parent");
   REQUIRE(parent.ok());
-  UnfinishedReceive receiving = receive_of("a");
-  receiving.parent = StreamIdentity{parent->uuid, parent->transid};
-  receiving.parent_id = parent->id;
+  UnfinishedReceive receiving = receive_after(*parent);
   const auto receiver = open_session(rig, kReceiver, kOrigin, Access::receive);
   REQUIRE(receiver.ok());
   REQUIRE(set_receiving(rig, receiving).ok());
@@ -230,6 +242,123 @@ TEST_CASE("What the origin would be brought back to is deleted by force only") {
   receiving.undone = true;
   REQUIRE(set_receiving(rig, receiving).ok());
   CHECK(rig.remove("parent", false).ok());
+}
+
+TEST_CASE("What the origin would be brought back to is not written to") {
+  Rig rig;
+  rig.open();
+  const auto parent = rig.create("parent");
+  REQUIRE(parent.ok());
+  const auto receiving = receive_after(*parent);
+  const auto early = open_session(rig, kWriter, parent->id, Access::write);
+  REQUIRE(early.ok());
+  REQUIRE(open_session(rig, kReceiver, kOrigin, Access::receive).ok());
+  REQUIRE(set_receiving(rig, receiving).ok());
+  CHECK(outcome(open_session(rig, kOther, parent->id, Access::write)) == Code::denied);
+  CHECK(open_session(rig, kReader, parent->id, Access::read).ok());
+  CHECK(write_one(rig, *early) == Code::denied);
+  CHECK_FALSE(snapshot_now(rig, "parent").written);
+  // Also by who comes back after a restart.
+  lose_power(rig);
+  const auto back = open_session(rig, kWriter, parent->id, Access::write);
+  REQUIRE(back.ok());
+  CHECK(write_one(rig, *back) == Code::denied);
+  REQUIRE(open_session(rig, kReceiver, kOrigin, Access::receive).ok());
+  auto undone = receiving;
+  undone.undone = true;
+  REQUIRE(set_receiving(rig, undone).ok());
+  CHECK(write_one(rig, *back) == Code::ok);
+  CHECK(snapshot_now(rig, "parent").written);
+}
+
+TEST_CASE("A receive begins with a parent that is there and as it was") {
+  Rig rig;
+  rig.open();
+  const auto parent = rig.create("parent");
+  REQUIRE(parent.ok());
+  const auto writer = open_session(rig, kWriter, parent->id, Access::write);
+  REQUIRE(writer.ok());
+  REQUIRE(open_session(rig, kReceiver, kOrigin, Access::receive).ok());
+  const auto receiving = receive_after(*parent);
+  SECTION("it is written to at the same moment") {
+    const std::uint64_t between = GENERATE(0, 1, 2, 3, 4);
+    std::optional<Code> wrote;
+    rig.engine().snapshot_write(
+        *writer, {{Chunk(1), 1}}, true,
+        [&](const Result<std::vector<WritePiece>>& pieces) { wrote = pieces.status().code(); });
+    rig.turns(between);
+    const Status began = set_receiving(rig, receiving);
+    rig.until([&] { return wrote.has_value(); });
+    CHECK(outcome(began) == (*wrote == Code::ok ? Code::stale : Code::ok));
+    CHECK(*wrote == (began.ok() ? Code::denied : Code::ok));
+  }
+  SECTION("it is deleted at the same moment") {
+    const std::uint64_t between = GENERATE(0, 1, 2, 3, 4);
+    close_session(rig, *writer);
+    std::optional<Code> deleted;
+    rig.engine().delete_snapshot("parent", false,
+                                 [&](const Status& status) { deleted = status.code(); });
+    rig.turns(between);
+    const Status began = set_receiving(rig, receiving);
+    rig.until([&] { return deleted.has_value(); });
+    CHECK(outcome(began) == (*deleted == Code::ok ? Code::stale : Code::ok));
+    CHECK(*deleted == (began.ok() ? Code::busy : Code::ok));
+  }
+  SECTION("what goes on, or is given up, asks for nothing") {
+    close_session(rig, *writer);
+    REQUIRE(set_receiving(rig, receiving).ok());
+    REQUIRE(rig.remove("parent", true).ok());
+    auto further = receiving;
+    further.offset = 4096;
+    CHECK(set_receiving(rig, further).ok());
+    further.undone = true;
+    CHECK(set_receiving(rig, further).ok());
+    CHECK(outcome(set_receiving(rig, receiving)) == Code::stale);
+  }
+}
+
+TEST_CASE("Only the session that receives says what is received") {
+  Rig rig;
+  rig.open();
+  REQUIRE(open_session(rig, kReader, kOrigin, Access::read).ok());
+  const auto first = open_session(rig, kReceiver, kOrigin, Access::receive);
+  REQUIRE(first.ok());
+  CHECK(outcome(set_receiving(rig, receive_of("a"), kReader)) == Code::stale);
+  CHECK(outcome(set_receiving(rig, receive_of("a"), kOther)) == Code::stale);
+  REQUIRE(set_receiving(rig, receive_of("a")).ok());
+  close_session(rig, *first);
+  REQUIRE(open_session(rig, kOther, kOrigin, Access::receive).ok());
+  REQUIRE(set_receiving(rig, receive_of("b"), kOther).ok());
+  CHECK(outcome(set_receiving(rig, receive_of("a"))) == Code::stale);
+  CHECK(outcome(create_received(rig, "b")) == Code::stale);
+  CHECK(replication_now(rig).receiving == receive_of("b"));
+}
+
+TEST_CASE("Who had not begun to receive before a restart does not go on after it") {
+  Rig rig;
+  rig.open();
+  REQUIRE(open_session(rig, kReceiver, kOrigin, Access::receive).ok());
+  lose_power(rig);
+  // Nothing in the store keeps a writer out.
+  const auto writer = open_session(rig, kWriter, kOrigin, Access::write);
+  REQUIRE(writer.ok());
+  close_session(rig, *writer);
+  CHECK(outcome(open_session(rig, kReceiver, kOrigin, Access::receive)) == Code::stale);
+}
+
+TEST_CASE("A writer that is refused does not make the store forget a receive") {
+  const std::uint64_t between = GENERATE(0, 1, 2, 3, 4);
+  Rig rig;
+  rig.open();
+  leave_receiving(rig, receive_of("a", true));
+  Race race;
+  race.open(rig, 0, Access::receive);
+  rig.turns(between);
+  race.open(rig, 1, Access::write);
+  rig.until([&] { return race.opened[0] && race.opened[1]; });
+  CHECK(race.opened[0]->ok());
+  CHECK(outcome(*race.opened[1]) == Code::busy);
+  CHECK(replication_now(rig).receiving);
 }
 
 TEST_CASE("A reader does not come back as a writer where a receive was undone") {
@@ -250,9 +379,10 @@ TEST_CASE("A received snapshot has its identity from the first moment on") {
     INFO(turns << " turns");
     Rig rig;
     rig.open();
-    leave_receiving(rig, receive_of("a"));
+    REQUIRE(open_session(rig, kReceiver, kOrigin, Access::receive).ok());
+    REQUIRE(set_receiving(rig, receive_of("a")).ok());
     bool told = false;
-    rig.engine().create_snapshot("a", true,
+    rig.engine().create_snapshot("a", session_id(kReceiver),
                                  [&](const Result<Snapshot>& made) { told = made.ok(); });
     rig.turns(turns);
     lose_power(rig, turns % 2 != 0);
@@ -280,25 +410,31 @@ TEST_CASE("A received snapshot has its identity from the first moment on") {
 TEST_CASE("Only what is being received is created as received") {
   Rig rig;
   rig.open();
+  const auto receiver = open_session(rig, kReceiver, kOrigin, Access::receive);
+  REQUIRE(receiver.ok());
   CHECK(outcome(create_received(rig, "a")) == Code::stale);
-  leave_receiving(rig, receive_of("a"));
+  const auto say = [&](const UnfinishedReceive& what) { REQUIRE(set_receiving(rig, what).ok()); };
+  say(receive_of("a"));
   CHECK(outcome(create_received(rig, "b")) == Code::stale);
   auto nameless = receive_of("b");
   nameless.path.clear();
-  leave_receiving(rig, nameless);
+  say(nameless);
   CHECK(outcome(create_received(rig, "b")) == Code::stale);
-  leave_receiving(rig, receive_of("b", true));
+  say(receive_of("b", true));
   CHECK(outcome(create_received(rig, "b")) == Code::stale);
   CHECK(rig.engine().list().empty());
-  leave_receiving(rig, receive_of("b"));
+  say(receive_of("b"));
+  CHECK(outcome(create_received(rig, "b", kOther)) == Code::stale);
   CHECK(create_received(rig, "b").ok());
   CHECK(outcome(create_received(rig, "b")) == Code::exists);
   CHECK(outcome(create_received(rig, "c")) == Code::stale);
-  // A snapshot of what lies between two others is none of them.
-  leave_receiving(rig, receive_of("d"));
-  const auto between = rig.create("d");
-  REQUIRE(between.ok());
-  CHECK_FALSE(between->received);
+  // What lies between two snapshots becomes none, but what was brought back does.
+  say(receive_of("d"));
+  CHECK(outcome(rig.create("d")) == Code::busy);
+  say(receive_of("d", true));
+  const auto brought_back = rig.create("d");
+  REQUIRE(brought_back.ok());
+  CHECK_FALSE(brought_back->received);
   CHECK(replication_now(rig).receiving);
 }
 

@@ -316,9 +316,9 @@ bool Rig::equals(SnapshotId id, std::uint64_t chunk, std::uint64_t tag) {
   return tag == expected;
 }
 
-void Rig::start_create(const std::string& name, bool received) {
+void Rig::start_create(const std::string& name, std::optional<Uuid> receiver) {
   creating_.insert(name);
-  engine_->create_snapshot(name, received, [this, name](Result<Snapshot> snapshot) {
+  engine_->create_snapshot(name, receiver, [this, name](Result<Snapshot> snapshot) {
     // An I/O error leaves it open whether it was done.
     if (snapshot.status().code() != Code::io_error) creating_.erase(name);
     if (snapshot.ok()) model_[snapshot->id] = model_[kOrigin];
@@ -369,7 +369,7 @@ Status Rig::write_snapshot_now(SnapshotId id, ChunkRun run, std::uint64_t tag, b
 Result<Snapshot> Rig::create(const std::string& name) {
   Result<Snapshot> outcome = Status(Code::internal, "no answer");
   bool told = false;
-  engine_->create_snapshot(name, false, [&](Result<Snapshot> snapshot) {
+  engine_->create_snapshot(name, std::nullopt, [&](Result<Snapshot> snapshot) {
     outcome = std::move(snapshot);
     told = true;
   });

@@ -70,7 +70,7 @@ class Rig : public EngineEvents {
   Status remove(const std::string& name, bool force = true);
 
   // The same without waiting: a crash may come first, and then either outcome is right.
-  void start_create(const std::string& name, bool received = false);
+  void start_create(const std::string& name, std::optional<Uuid> receiver = std::nullopt);
   void start_remove(const std::string& name);
   void turns(std::uint64_t n);  // whatever can happen in so many
 

@@ -397,7 +397,7 @@ TEST_CASE("No transid is told twice, whenever the power fails") {
       if (sealed.ok()) told = sealed->transid;
     });
     std::uint64_t created = 0;
-    rig.engine().create_snapshot("b", false, [&](const Result<Snapshot>& other) {
+    rig.engine().create_snapshot("b", std::nullopt, [&](const Result<Snapshot>& other) {
       if (other.ok()) created = other->id.value;
     });
     rig.turns(turns);

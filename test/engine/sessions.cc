@@ -39,9 +39,9 @@ Result<Snapshot> seal(Rig& rig, const std::string& name) {
       rig, [&](Engine::SnapshotDone done) { rig.engine().seal_snapshot(name, std::move(done)); });
 }
 
-Result<Snapshot> create_received(Rig& rig, const std::string& name) {
+Result<Snapshot> create_received(Rig& rig, const std::string& name, std::uint64_t session) {
   return wait_for<Result<Snapshot>>(rig, [&](Engine::SnapshotDone done) {
-    rig.engine().create_snapshot(name, true, std::move(done));
+    rig.engine().create_snapshot(name, session_id(session), std::move(done));
   });
 }
 
@@ -50,9 +50,9 @@ Status set_role(Rig& rig, ReplicationRole role) {
                           [&](Engine::Done done) { rig.engine().set_role(role, std::move(done)); });
 }
 
-Status set_receiving(Rig& rig, std::optional<UnfinishedReceive> receiving) {
+Status set_receiving(Rig& rig, std::optional<UnfinishedReceive> receiving, std::uint64_t session) {
   return wait_for<Status>(rig, [&](Engine::Done done) {
-    rig.engine().set_receiving(std::move(receiving), std::move(done));
+    rig.engine().set_receiving(session_id(session), std::move(receiving), std::move(done));
   });
 }
 

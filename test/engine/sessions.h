@@ -12,13 +12,19 @@ namespace csnap {
 
 using Access = Engine::Access;
 
+// Numbers of sessions.
+constexpr std::uint64_t kReader = 1, kWriter = 2, kReceiver = 3, kOther = 4;
+
 Uuid session_id(std::uint64_t number);
 Result<ClientKey> open_session(Rig& rig, std::uint64_t number, SnapshotId volume, Access access);
 void close_session(Rig& rig, ClientKey key);
 Result<Snapshot> seal(Rig& rig, const std::string& name);
-Result<Snapshot> create_received(Rig& rig, const std::string& name);
+// By this session, open or not.
+Result<Snapshot> create_received(Rig& rig, const std::string& name,
+                                 std::uint64_t session = kReceiver);
 Status set_role(Rig& rig, ReplicationRole role);
-Status set_receiving(Rig& rig, std::optional<UnfinishedReceive> receiving);
+Status set_receiving(Rig& rig, std::optional<UnfinishedReceive> receiving,
+                     std::uint64_t session = kReceiver);
 // A full stream, of which all has come.
 UnfinishedReceive receive_of(const std::string& name, bool undone = false);
 Snapshot snapshot_now(Rig& rig, const std::string& name);

@@ -140,26 +140,26 @@ UnfinishedReceive receive_of_late(bool undone = false) {
   return receiving;
 }
 
+const Uuid kReceiver = Uuid::from_random(5, 7);
+
 ClientKey open_receiver(Rig& rig) {
   std::optional<Result<ClientKey>> key;
-  rig.engine().open_client(Uuid::from_random(5, 7), kOrigin, Engine::Access::receive,
+  rig.engine().open_client(kReceiver, kOrigin, Engine::Access::receive,
                            [&](Result<ClientKey> opened) { key = std::move(opened); });
   rig.until([&] { return key.has_value(); });
   surely(key->status());
   return **key;
 }
 
-// Of a receiver that has come for that.
-void say_receiving(Rig& rig, std::optional<UnfinishedReceive> receiving) {
+ClientKey say_receiving(Rig& rig, std::optional<UnfinishedReceive> receiving) {
   const ClientKey key = open_receiver(rig);
   bool told = false;
-  rig.engine().set_receiving(std::move(receiving), [&](const Status& status) {
+  rig.engine().set_receiving(kReceiver, std::move(receiving), [&](const Status& status) {
     surely(status);
     told = true;
   });
   rig.until([&] { return told; });
-  rig.engine().close_client(key);
-  rig.until_idle();
+  return key;
 }
 
 // Somebody has the origin open to receive. The rig itself writes to nothing meanwhile.
@@ -171,7 +171,7 @@ void with_receiver(Rig& rig) {
 }
 
 void receive_some(Rig& rig) {
-  rig.engine().set_receiving(receive_of_late(true), [](const Status&) {});
+  rig.engine().set_receiving(kReceiver, receive_of_late(true), [](const Status&) {});
   settle(rig);
 }
 
@@ -180,7 +180,7 @@ void receiving_or_not(Rig& rig) {
   require(!receiving || *receiving == receive_of_late(true), "something else is being received");
 }
 
-// All of it has come, and its receiver has gone.
+// All of it has come.
 void with_received(Rig& rig) {
   with_snapshot(rig);
   rig.drop_client(kOrigin);
@@ -189,7 +189,7 @@ void with_received(Rig& rig) {
 }
 
 void create_received(Rig& rig) {
-  rig.start_create("late", true);
+  rig.start_create("late", kReceiver);
   settle(rig);
 }
 
@@ -199,7 +199,9 @@ void received_or_not(Rig& rig) {
   require(found.ok() != receiving.has_value(), "it was received and is being received, or neither");
   require(!found.ok() || (found->received && !found->written), "it does not know what it is");
   require(!receiving || *receiving == receive_of_late(), "something else is being received");
-  if (receiving) say_receiving(rig, std::nullopt);
+  if (!receiving) return;
+  rig.engine().close_client(say_receiving(rig, std::nullopt));
+  rig.until_idle();
 }
 
 void one_name(Rig& rig) {

@@ -34,8 +34,9 @@ void goodbye(ServiceRig& rig, ConnectionId c) {
   rig.expect_reply(c, wire::MESSAGE_GOODBYE_REPLY);
 }
 
-wire::SetReceiving receiving(const std::string& name) {
+wire::SetReceiving receiving(const std::string& name, const Uuid& session) {
   wire::SetReceiving request;
+  request.set_session(uuid_to_proto(session));
   auto& r = *request.mutable_receiving();
   r.set_name(name);
   r.mutable_identity()->set_uuid(std::string(16, 'u'));
@@ -138,42 +139,61 @@ TEST_CASE("A session that is resumed may do what it could before and no more") {
     rig.expect_error(say(rig, ServiceRig::hello(rig.new_uuid())), wire::ERROR_BUSY);
   }
   SECTION("also after a restart") {
+    const auto admin = rig.open_admin();
+    rig.send(admin, wire::MESSAGE_SET_RECEIVING, receiving("a", receiving_session));
+    rig.expect(admin, wire::MESSAGE_SET_RECEIVING_REPLY);
     rig.restart();
     const auto receiver = rig.connect();
     CHECK(resume(rig, receiver, hello_to_receive(receiving_session)).restarted());
     rig.send(receiver, wire::MESSAGE_UPLOAD_DONE, wire::UploadDone());
     rig.expect_reply(receiver, wire::MESSAGE_UPLOAD_DONE_REPLY);
     rig.expect_error(say(rig, ServiceRig::hello(rig.new_uuid())), wire::ERROR_BUSY);
-    const auto admin = rig.open_admin();
-    rig.send(admin, wire::MESSAGE_SET_RECEIVING, receiving("a"));
-    rig.expect(admin, wire::MESSAGE_SET_RECEIVING_REPLY);
+    const auto again = rig.open_admin();
+    rig.send(again, wire::MESSAGE_SET_RECEIVING, receiving("a", receiving_session));
+    rig.expect(again, wire::MESSAGE_SET_RECEIVING_REPLY);
+  }
+  SECTION("but not after one before which it had said nothing") {
+    rig.restart();
+    const auto receiver = rig.connect();
+    auto hello = hello_to_receive(receiving_session);
+    hello.set_resume(true);
+    rig.send(receiver, wire::MESSAGE_HELLO, hello);
+    rig.expect_error(receiver, wire::ERROR_STALE);
   }
 }
 
 TEST_CASE("What is being received becomes the identity of its snapshot") {
   ServiceRig rig;
   const auto admin = rig.open_admin();
-  rig.send(admin, wire::MESSAGE_SET_RECEIVING, receiving("a"));
+  const auto session = rig.new_uuid();
+  rig.send(admin, wire::MESSAGE_SET_RECEIVING, receiving("a", session));
   rig.expect_error(admin, wire::ERROR_STALE);
-  const auto receiver = welcome(rig, hello_to_receive(rig.new_uuid()));
-  rig.send(admin, wire::MESSAGE_SET_RECEIVING, receiving("a"));
+  const auto receiver = welcome(rig, hello_to_receive(session));
+  rig.send(admin, wire::MESSAGE_SET_RECEIVING, receiving("a", session));
   rig.expect(admin, wire::MESSAGE_SET_RECEIVING_REPLY);
   CHECK(status_of(rig).receiving().SerializeAsString() ==
-        receiving("a").receiving().SerializeAsString());
+        receiving("a", session).receiving().SerializeAsString());
   wire::CreateSnapshot create;
-  create.set_received(true);
-  create.set_name("b");
-  rig.send(admin, wire::MESSAGE_CREATE_SNAPSHOT, create);
-  rig.settle();
-  // The receiver is a client of the origin as any other.
-  const auto barrier = rig.expect(receiver, wire::MESSAGE_BARRIER_BEGIN).as<wire::BarrierBegin>();
-  wire::BarrierDone answer;
-  answer.set_barrier(barrier.barrier());
-  rig.send(receiver, wire::MESSAGE_BARRIER_DONE, answer);
+  const auto ask = [&](const char* name, const std::string& by) {
+    create.set_name(name);
+    create.set_receiver(by);
+    rig.send(admin, wire::MESSAGE_CREATE_SNAPSHOT, create);
+    rig.settle();
+    // The receiver is a client of the origin as any other.
+    const auto barrier = rig.expect(receiver, wire::MESSAGE_BARRIER_BEGIN).as<wire::BarrierBegin>();
+    wire::BarrierDone answer;
+    answer.set_barrier(barrier.barrier());
+    rig.send(receiver, wire::MESSAGE_BARRIER_DONE, answer);
+    rig.settle();
+    rig.expect(receiver, wire::MESSAGE_BARRIER_END);
+  };
+  ask("b", uuid_to_proto(session));
   rig.expect_error(admin, wire::ERROR_STALE);
-  goodbye(rig, receiver);
-  create.set_name("a");
-  rig.send(admin, wire::MESSAGE_CREATE_SNAPSHOT, create);
+  ask("a", uuid_to_proto(rig.new_uuid()));
+  rig.expect_error(admin, wire::ERROR_STALE);
+  ask("a", "");
+  rig.expect_error(admin, wire::ERROR_BUSY);
+  ask("a", uuid_to_proto(session));
   const auto made = rig.expect(admin, wire::MESSAGE_CREATE_SNAPSHOT_REPLY)
                         .as<wire::CreateSnapshotReply>()
                         .snapshot();
@@ -222,7 +242,8 @@ TEST_CASE("Replicas are set, told and forgotten") {
 
 TEST_CASE("Nonsense about streams is refused and changes nothing") {
   ServiceRig rig;
-  welcome(rig, hello_to_receive(rig.new_uuid()));
+  const auto session = rig.new_uuid();
+  welcome(rig, hello_to_receive(session));
   const auto admin = rig.open_admin();
   const auto invalid = [&](wire::MessageType type, const google::protobuf::MessageLite& request) {
     rig.send(admin, type, request);
@@ -231,7 +252,7 @@ TEST_CASE("Nonsense about streams is refused and changes nothing") {
   for (const int role : {3, 99, -1})
     invalid(wire::MESSAGE_SET_ROLE, role_request(static_cast<wire::ReplicationRole>(role)));
   const auto wrong_receiving = [&](const auto& spoil) {
-    auto request = receiving("a");
+    auto request = receiving("a", session);
     spoil(*request.mutable_receiving());
     invalid(wire::MESSAGE_SET_RECEIVING, request);
   };
@@ -248,6 +269,13 @@ TEST_CASE("Nonsense about streams is refused and changes nothing") {
     r.set_undone(true);
     r.set_resumable(true);
   });
+  auto of_nobody = receiving("a", session);
+  of_nobody.set_session("short");
+  invalid(wire::MESSAGE_SET_RECEIVING, of_nobody);
+  wire::CreateSnapshot by_nobody;
+  by_nobody.set_name("a");
+  by_nobody.set_receiver("short");
+  invalid(wire::MESSAGE_CREATE_SNAPSHOT, by_nobody);
   const auto wrong_replica = [&](const auto& spoil) {
     auto request = replica('r');
     spoil(*request.mutable_replica());
@@ -274,13 +302,16 @@ TEST_CASE("Only an administrator changes what streams need") {
   hello.set_role(wire::ROLE_OBSERVER);
   rig.send(observer, wire::MESSAGE_HELLO, hello);
   rig.expect(observer, wire::MESSAGE_WELCOME);
+  const auto stranger = rig.connect({.administer = false, .send_streams = true});
+  rig.send(stranger, wire::MESSAGE_HELLO, hello_to_receive(rig.new_uuid()));
+  rig.expect_error(stranger, wire::ERROR_DENIED);
   const auto receiver = welcome(rig, hello_to_receive(rig.new_uuid()));
   for (const auto c : {observer, receiver}) {
     rig.send(c, wire::MESSAGE_SEAL_SNAPSHOT, seal_request("a"));
     rig.expect_error(c, wire::ERROR_DENIED);
     rig.send(c, wire::MESSAGE_SET_ROLE, role_request(wire::REPLICATION_PRIMARY));
     rig.expect_error(c, wire::ERROR_DENIED);
-    rig.send(c, wire::MESSAGE_SET_RECEIVING, receiving("b"));
+    rig.send(c, wire::MESSAGE_SET_RECEIVING, receiving("b", rig.new_uuid()));
     rig.expect_error(c, wire::ERROR_DENIED);
     rig.send(c, wire::MESSAGE_SET_REPLICA, replica('r'));
     rig.expect_error(c, wire::ERROR_DENIED);

@@ -60,7 +60,7 @@ void World::age() {
     const std::string name = "old" + std::to_string(i);
     SnapshotId made;
     bool full = false;
-    engine.create_snapshot(name, false, [&](Result<Snapshot> s) {
+    engine.create_snapshot(name, std::nullopt, [&](Result<Snapshot> s) {
       if (s.ok()) made = s->id;
       full = s.status().code() == Code::no_space;
     });

@@ -302,7 +302,7 @@ Status OriginTarget::save_position() {
 Status OriginTarget::save() {
   const auto began = Clock::now();
   for (;;) {
-    const Status saved = admin_.set_receiving(receiving_);
+    const Status saved = admin_.set_receiving(origin_->session(), receiving_);
     const auto patience = saved.code() == Code::unavailable ? kServerAway
                           : saved.code() == Code::stale     ? kUntilKnown
                                                             : std::chrono::seconds(0);
@@ -351,7 +351,7 @@ Status OriginTarget::finish() {
   CSNAP_TRY(origin_->flush());
   CSNAP_TRY(save());
   const StreamIdentity identity = receiving_->identity;
-  const auto made = admin_.create(receiving_->name, true);
+  const auto made = admin_.create(receiving_->name, origin_->session());
   CSNAP_ASSIGN(list_, admin_.list());
   // It may have been made although the answer was lost.
   const bool there = std::ranges::any_of(
