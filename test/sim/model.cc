@@ -254,9 +254,9 @@ void Model::lost_since_flush(std::uint64_t units_per_chunk) {
       volume[u].anything |=
           writing(id, {first, units_per_chunk}) ||
           std::any_of(chunk, chunk + static_cast<long>(units_per_chunk), in_place);
-      if (volume[u].overwritten < safe) continue;
-      add(volume[u].others, origin[u].tag);
-      for (const Tag t : origin[u].others) add(volume[u].others, t);
+      // Also by a write that is under way: it was granted, and what granted it is lost.
+      if (volume[u].overwritten < safe && !writing(kOrigin, {u, 1})) continue;
+      for (const Tag t : possible(origin[u], kOrigin, u)) add(volume[u].others, t);
       volume[u].torn = true;
     }
   }
