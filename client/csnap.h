@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "client/io_parts.h"
+#include "store/device.h"
 #include "store/status.h"
 #include "store/uuid.h"
 
@@ -101,6 +102,9 @@ class Volume {
   // Makes every write durable whose call returned before, of whichever thread.
   Status flush();
   std::vector<BlockExtent> block_status(std::uint64_t offset, std::uint64_t length);
+  // Where the origin's device has data at or after `offset`, at most size(): see
+  // Device::next_data(). Of the origin that is all; of a snapshot see VolumeData.
+  Result<DataExtent> next_origin_data(std::uint64_t offset);
   // Why this volume is of no use any more; ok while it is.
   Status health() const;
 

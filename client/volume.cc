@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "client/copy_runner.h"
@@ -74,6 +75,10 @@ class Volume::Impl {
   Status check_write(const char* what, std::uint64_t offset, std::uint64_t length) const {
     if (info_.read_only) return Status(Code::denied, info_.volume_name + " was opened read-only");
     return check(what, offset, length);
+  }
+  Result<DataExtent> next_origin_data(std::uint64_t offset) {
+    CSNAP_ASSIGN(auto queue, devices_.origin->take());
+    return queue->next_data(offset);
   }
   Status finish(Status status, WriteFlags flags) {
     if (status.ok() && flags.fua) return io_->flush();
@@ -196,6 +201,12 @@ Status Volume::trim(std::uint64_t offset, std::uint64_t length, WriteFlags flags
 
 Status Volume::flush() {
   return impl_->io().flush();
+}
+
+Result<DataExtent> Volume::next_origin_data(std::uint64_t offset) {
+  CSNAP_TRY(impl_->check("search for data", offset, 0));
+  CSNAP_ASSIGN(DataExtent found, impl_->next_origin_data(offset));
+  return DataExtent{std::min(found.start, size()), std::min(found.end, size())};
 }
 
 std::vector<BlockExtent> Volume::block_status(std::uint64_t offset, std::uint64_t length) {

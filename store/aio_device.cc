@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "store/aio_transfer.h"
+#include "store/aligned_buffer.h"
+#include "store/device_holes.h"
 #include "store/flush_thread.h"
 
 namespace csnap {
@@ -316,6 +318,24 @@ Status AioDevice::transfer(IoKind kind, std::uint64_t offset, std::span<std::byt
     if (next == Transfer::Next::finished) return {};
     if (next == Transfer::Next::failed) return why;
   }
+}
+
+Result<DataExtent> AioDevice::next_data(std::uint64_t offset) {
+  return find_data(*impl_->file, offset);
+}
+
+bool AioDevice::punches() const {
+  return impl_->file->regular && !impl_->file->read_only;
+}
+
+Status AioDevice::punch(std::uint64_t offset, std::uint64_t length) {
+  Status status = punch_hole(*impl_->file, offset, length);
+  if (status.code() != Code::unsupported) return status;
+  AlignedBuffer zeros(std::min<std::uint64_t>(length, kMaxPiece));
+  for (std::uint64_t done = 0; done < length; done += zeros.size())
+    CSNAP_TRY(transfer(IoKind::write, offset + done,
+                       zeros.span().first(std::min<std::uint64_t>(zeros.size(), length - done))));
+  return {};
 }
 
 void AioDevice::kick() {

@@ -47,6 +47,10 @@ class AioDevice : public Device {
   Result<std::unique_ptr<Device>> share() override;
   // pread(), pwrite(), fdatasync().
   Status transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> data) override;
+  // Of a regular file: its holes. Where the file system makes none, punch() writes zeros.
+  Result<DataExtent> next_data(std::uint64_t offset) override;
+  bool punches() const override;
+  Status punch(std::uint64_t offset, std::uint64_t length) override;
 
  private:
   class Impl;

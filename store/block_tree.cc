@@ -196,6 +196,10 @@ Status BlockTree::write_page(std::uint64_t page, std::size_t within,
     if (zero || replace_) {
       CSNAP_ASSIGN(const Found found, find(page));
       if (!found.file && zero) return {};
+      if (zero) {
+        CSNAP_ASSIGN(const bool nothing, rest_is_zero(page, within, data.size()));
+        if (nothing) return remove(page);
+      }
       if (found.file && replace_) return replace(page, within, data);
     }
     const OpenFilePtr file = files_.get(page);
@@ -203,6 +207,24 @@ Status BlockTree::write_page(std::uint64_t page, std::size_t within,
                  file ? overwrite(page, *file, within, data) : open_and_write(page, within, data));
     if (outcome == Outcome::done) return {};
   }
+}
+
+// Beginning behind what is being written: of zeros that come one after the other, all but the last
+// meet data there at once.
+Result<bool> BlockTree::rest_is_zero(std::uint64_t page, std::size_t within, std::size_t length) {
+  constexpr std::size_t kAtOnce = 64 << 10;
+  const auto used = static_cast<std::size_t>(
+      std::min<std::uint64_t>(layout_.page(), size() - page * layout_.page()));
+  std::vector<std::byte> piece(std::min(kAtOnce, used));
+  const std::pair<std::size_t, std::size_t> rest[] = {{within + length, used}, {0, within}};
+  for (const auto& [from, to] : rest) {
+    for (std::size_t at = from; at < to; at += piece.size()) {
+      const auto part = std::span(piece).first(std::min(piece.size(), to - at));
+      CSNAP_TRY(read_page(page, at, part));
+      if (!all_zero(part)) return false;
+    }
+  }
+  return true;
 }
 
 // again: it was removed, or replaced.

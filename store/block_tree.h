@@ -90,6 +90,13 @@ class BlockTree {
   Status write(std::uint64_t offset, std::span<const std::byte> data);
   // Makes every write durable that came back before.
   Status flush();
+  struct Pages {
+    std::uint64_t first = 0, end = 0;
+  };
+  // The first page at or after `from` that has a file, and the end of those behind it in the same
+  // directory that have one, too; the number of pages, twice, when there is none. Reads only the
+  // directories that exist, and no more of them than lie on the way.
+  Result<Pages> next_pages(std::uint64_t from) const;
 
  private:
   struct Found {
@@ -107,7 +114,13 @@ class BlockTree {
                                  std::span<const std::byte> data);
   Status replace(std::uint64_t page, std::size_t within, std::span<const std::byte> data);
   Status remove(std::uint64_t page);
+  Result<bool> rest_is_zero(std::uint64_t page, std::size_t within, std::size_t length);
   void remove_empty_directories(std::uint64_t page);
+
+  Result<Pages> next_below(int directory, unsigned level, std::uint64_t first,
+                           std::uint64_t from) const;
+  Result<Pages> next_in_directory(int directory, unsigned level, std::uint64_t page,
+                                  std::uint64_t from) const;
 
   Result<Found> find(std::uint64_t page);
   int open_file(std::uint64_t page, const std::string& name, int flags);

@@ -163,6 +163,13 @@ std::size_t BlockTreeDevice::wait() {
   }
 }
 
+Result<DataExtent> BlockTreeDevice::next_data(std::uint64_t offset) {
+  const std::uint64_t page = tree_->layout().page();
+  CSNAP_ASSIGN(const auto pages, tree_->next_pages(offset / page));
+  return DataExtent{std::min(size(), std::max(offset, pages.first * page)),
+                    std::min(size(), pages.end * page)};
+}
+
 Status BlockTreeDevice::transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> data) {
   CSNAP_TRY(check_request(*this, {kind, offset, data, nullptr}));
   return do_transfer(*tree_, kind, offset, data);

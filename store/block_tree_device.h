@@ -35,6 +35,7 @@ class BlockTreeDevice : public Device {
   int event_fd() const override;
   Result<std::unique_ptr<Device>> share() override;
   Status transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> data) override;
+  Result<DataExtent> next_data(std::uint64_t offset) override;
 
  private:
   struct Pending;

@@ -104,9 +104,12 @@ std::string BlockTreeLayout::part(const char* prefix, std::uint64_t page, unsign
 
 std::string BlockTreeLayout::directory_of(std::uint64_t page, unsigned level) const {
   std::string path;
-  for (unsigned l = 1; l <= level; ++l)
-    path += (l == 1 ? "" : "/") + part(ours() ? "PART" : "TREE", page, l);
+  for (unsigned l = 1; l <= level; ++l) path += (l == 1 ? "" : "/") + directory_name(page, l);
   return path;
+}
+
+std::string BlockTreeLayout::directory_name(std::uint64_t page, unsigned level) const {
+  return part(ours() ? "PART" : "TREE", page, level);
 }
 
 std::string BlockTreeLayout::file_name(std::uint64_t page) const {

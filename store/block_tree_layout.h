@@ -49,6 +49,8 @@ class BlockTreeLayout {
   std::string directory_of(std::uint64_t page) const { return directory_of(page, levels_); }
   std::string file_name(std::uint64_t page) const;  // without directories
   std::string path_of(std::uint64_t page) const;
+  // Of the directory of a level above the page, without those it is in.
+  std::string directory_name(std::uint64_t page, unsigned level) const;
 
   // The number in the name of a file, or of a directory; nothing when it is no such name.
   std::optional<std::uint64_t> file_number(std::string_view name) const;

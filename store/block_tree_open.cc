@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a tree: what is in the directory, and does it fit what was said of it?
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 #include <filesystem>
 
 #include "store/block_tree.h"
+#include "store/directory_names.h"
 #include "store/errno_status.h"
 
 namespace csnap {
@@ -77,26 +77,6 @@ Status write_marker(int top, const BlockTreePath& path, const BlockTreeLayout& l
 }
 
 // -- what is in the directory ---------------------------------------------------------------------
-
-Result<std::vector<std::string>> names_in(int top, const std::string& path,
-                                          const std::string& whole) {
-  const int fd = ::openat(top, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return errno_status(errno, whole + ": cannot be opened");
-  DIR* directory = ::fdopendir(fd);
-  if (directory == nullptr) {
-    const int error = errno;
-    ::close(fd);
-    return errno_status(error, whole + ": cannot be listed");
-  }
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = ::readdir(directory)) names.emplace_back(entry->d_name);
-  const int error = errno;
-  ::closedir(directory);
-  if (error != 0) return errno_status(error, whole + ": cannot be listed");
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 bool is_part_of_any_tree(const std::string& name) {
   for (const std::uint32_t page : {kBlockTreePage, 2 * kBlockTreePage}) {

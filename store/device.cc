@@ -68,6 +68,14 @@ Status Device::transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> 
   return result;
 }
 
+Result<DataExtent> Device::next_data(std::uint64_t offset) {
+  return DataExtent{offset, size()};
+}
+
+Status Device::punch(std::uint64_t, std::uint64_t) {
+  return Status(Code::unsupported, name() + ": has no holes");
+}
+
 Status read_sync(Device& device, std::uint64_t offset, std::span<std::byte> data) {
   if (aligned_memory(device, data.data())) return device.transfer(IoKind::read, offset, data);
   AlignedBuffer bounce(std::min(data.size(), kBouncePiece));

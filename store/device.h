@@ -33,6 +33,11 @@ struct IoRequest {
   std::function<void(Status)> done;  // may submit more
 };
 
+// Bytes that may be other than zeros.
+struct DataExtent {
+  std::uint64_t start = 0, end = 0;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -65,6 +70,17 @@ class Device {
   // One request, carried out while the caller waits: less work than submit() and wait() where the
   // system can do it in one call. REQUIRES: nothing else is in flight whose done() may not run now.
   virtual Status transfer(IoKind kind, std::uint64_t offset, std::span<std::byte> data);
+
+  // Where data begins at or after `offset`, as the file system knows it: what lies before that
+  // reads as zeros, and of what lies from its end on nothing is said. size(), size() when there is
+  // none. At multiples of alignment(); a device that cannot tell has data everywhere.
+  // REQUIRES: offset <= size(). Blocks for as long as directories take to be read.
+  virtual Result<DataExtent> next_data(std::uint64_t offset);
+  // Can bytes be made zeros without being written?
+  virtual bool punches() const { return false; }
+  // Makes them read as zeros, and gives back the space that they take. Blocks. REQUIRES: punches();
+  // within size(); multiples of alignment().
+  virtual Status punch(std::uint64_t offset, std::uint64_t length);
 };
 
 // transfer() for tools and for start-up.

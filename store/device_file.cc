@@ -142,7 +142,8 @@ Result<std::shared_ptr<DeviceFile>> open_device_file(const std::string& path, bo
   }
   if (file->fd < 0) return open_error(path, errno, read_only);
   if (::fstat(file->fd, &info) != 0) return errno_status(errno, path + ": cannot be examined");
-  if (S_ISREG(info.st_mode))
+  file->regular = S_ISREG(info.st_mode);
+  if (file->regular)
     CSNAP_TRY(find_file_geometry(*file, info));
   else if (S_ISBLK(info.st_mode))
     CSNAP_TRY(find_block_geometry(*file));

@@ -25,6 +25,7 @@ struct DeviceFile {
   // O_DIRECT. Without it (the file system refuses, or the caller does not want it) data goes
   // through the page cache and is durable after a flush all the same.
   bool direct = false;
+  bool regular = false;  // else a block device
 };
 
 // The errors are for people: what is wrong with the path, and what to do. REQUIRES nothing of it.

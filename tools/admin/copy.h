@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies a volume: from and to a device, a file, a tree of block files, a snapshot, the origin.
-// Threading: any; blocks. A few threads of its own read and write.
-// Errors: sentences for people. exists: the destination holds something, and `force` is not set. A
-// destination that was made is taken away again.
+// Threading: blocks; a few threads of its own read and write. Once a process, before it has
+// threads: from then on SIGTERM and SIGINT end the copy, and the process when that takes long.
+// Errors: sentences for people. exists: the destination holds something, and `force` is not set;
+// not_found: there is no such snapshot; cancelled: a signal came. A destination that was made is
+// taken away again.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +27,7 @@ struct CopyRequest {
 struct CopyOutcome {
   std::string destination;    // as csnapd wants to be told it
   std::uint64_t size = 0;     // bytes
-  std::uint64_t written = 0;  // of them; the others were there already, or are zeros of a new file
+  std::uint64_t written = 0;  // of them, or made holes; the others were there already
   bool made = false;
 };
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "client/volume_data.h"
 #include "store/device_identity.h"
 
 namespace csnap {
@@ -16,7 +17,8 @@ namespace {
 
 // A count is made again no sooner than after so many times what it took.
 constexpr int kRest = 10;
-constexpr std::uint32_t kExceptionsAtOnce = 512;
+// Of data without a hole, that are looked at for one. Of a tree it is a directory each.
+constexpr int kExtentsAtOnce = 256;
 
 }  // namespace
 
@@ -75,7 +77,7 @@ Status Contents::open_origin() {
     const std::string path = origin_path_.empty() ? device.path : origin_path_;
     const auto mine = identify(path);
     const auto theirs = DeviceIdentity::parse(device.identity);
-    // Only what is surely the same file: another one's holes would be lies.
+    // Only what is surely the same file: another one's times would be lies.
     if (!mine.ok() || !theirs.ok() || mine->host.empty() || mine->host != theirs->host ||
         mine->rdev != 0 || mine->inode == 0 || mine->inode != theirs->inode ||
         mine->device != theirs->device)
@@ -93,52 +95,19 @@ std::uint64_t Contents::origin_changed_at() {
          static_cast<std::uint64_t>(now.st_mtim.tv_nsec);
 }
 
-// The first exception of the snapshot in these bytes; to..to when there is none.
-Result<Contents::Extent> Contents::next_exception(unsigned bit, std::uint64_t from,
-                                                  std::uint64_t to, std::uint64_t chunk_size) {
-  std::uint64_t chunk = from / chunk_size;
-  for (bool more = true; more && chunk * chunk_size < to;) {
-    CSNAP_ASSIGN(const auto page,
-                 admin_.ask([&](Admin& admin) { return admin.dump(chunk, kExceptionsAtOnce); }));
-    for (const auto& line : page.lines) {
-      if ((line.mask >> bit & 1) == 0 || (line.start + line.count) * chunk_size <= from) continue;
-      const std::uint64_t start = std::max(from, line.start * chunk_size);
-      if (start >= to) return Extent{to, to};
-      return Extent{start, std::min(to, (line.start + line.count) * chunk_size)};
-    }
-    chunk = page.next;
-    more = page.more;
+Result<std::uint64_t> Contents::find(const Admin::SnapshotEntry& snapshot, Volume& volume,
+                                     bool data, std::uint64_t offset) {
+  const VolumeData contents(volume, snapshot.bit, [&](std::uint64_t from, std::uint32_t limit) {
+    return admin_.ask([&](Admin& admin) { return admin.dump(from, limit); });
+  });
+  std::uint64_t at = offset;
+  for (int i = 0; i < kExtentsAtOnce && at < volume.size(); ++i) {
+    CSNAP_ASSIGN(const DataExtent next, contents.next(at));
+    if (data) return next.start;
+    if (next.start > at) break;
+    at = next.end;
   }
-  return Extent{to, to};
-}
-
-Result<std::uint64_t> Contents::find(const Admin::SnapshotEntry& snapshot, bool data,
-                                     std::uint64_t offset) {
-  CSNAP_ASSIGN(const auto status, snapshots_.status());
-  std::lock_guard lock(mutex_);
-  CSNAP_TRY(open_origin());
-  const std::uint64_t size = status.origin_size;
-  if (origin_ < 0) return data ? offset : size;
-  for (std::uint64_t at = offset; at < size;) {
-    // The origin first: where there is no exception afterwards, nothing has changed in between.
-    const off_t next_data = ::lseek(origin_, static_cast<off_t>(at), SEEK_DATA);
-    const std::uint64_t hole_end = next_data < 0
-                                       ? (errno == ENXIO ? size : at)
-                                       : std::min(size, static_cast<std::uint64_t>(next_data));
-    if (hole_end == at) {
-      if (data) return at;
-      const off_t next_hole = ::lseek(origin_, static_cast<off_t>(at), SEEK_HOLE);
-      if (next_hole <= static_cast<off_t>(at)) return size;
-      at = std::min(size, static_cast<std::uint64_t>(next_hole));
-      continue;
-    }
-    CSNAP_ASSIGN(const Extent exception,
-                 next_exception(snapshot.bit, at, hole_end, status.chunk_size));
-    if (data && exception.start < hole_end) return exception.start;
-    if (!data && exception.start > at) return at;
-    at = data ? hole_end : exception.end;
-  }
-  return size;
+  return std::min(at, volume.size());
 }
 
 }  // namespace csnap

@@ -30,23 +30,21 @@ class Contents {
   // As it was a moment ago: a large map is not gone through each time somebody looks.
   Result<Usage> usage(const Admin::SnapshotEntry& snapshot);
 
-  // The first byte at or after `offset` that is data, or that is a hole; `size` when there is none.
-  // A hole is what lies in a hole of the origin's file, where the snapshot has no exception. It
-  // never says hole of what is not all zeros; of an origin that is no file here, all is data.
-  Result<std::uint64_t> find(const Admin::SnapshotEntry& snapshot, bool data, std::uint64_t offset);
+  // The first byte at or after `offset` that is data, or that is a hole; the volume's size when
+  // there is none. A hole is what lies in a hole of the origin, a file or a tree of block files,
+  // where the snapshot has no exception. It never says hole of what is not all zeros, but for one
+  // thing: a long search for a hole ends where data may go on, and says so when it is asked for
+  // data there.
+  Result<std::uint64_t> find(const Admin::SnapshotEntry& snapshot, Volume& volume, bool data,
+                             std::uint64_t offset);
   // When the origin's file was changed last, if it is one, and here; in nanoseconds since 1970. 0:
   // not known.
   std::uint64_t origin_changed_at();
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct Extent {
-    std::uint64_t start = 0, end = 0;  // bytes
-  };
   Status count();
   Status open_origin();
-  Result<Extent> next_exception(unsigned bit, std::uint64_t from, std::uint64_t to,
-                                std::uint64_t chunk_size);
 
   Snapshots& snapshots_;
   PatientAdmin admin_;

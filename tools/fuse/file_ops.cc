@@ -123,7 +123,8 @@ void csnap_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset
 void csnap_lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence,
                  fuse_file_info* file) {
   FileSystem& fs = file_system_of(request);
-  const std::uint64_t size = file_of(file).volume->size();
+  Volume& volume = *file_of(file).volume;
+  const std::uint64_t size = volume.size();
   const auto at = static_cast<std::uint64_t>(offset);
   if (offset < 0 || at >= size) return static_cast<void>(fuse_reply_err(request, ENXIO));
   const bool data = whence == SEEK_DATA;
@@ -133,7 +134,7 @@ void csnap_lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence,
   if (id != kOriginVolume) {
     const auto snapshot = fs.snapshots.find(id);
     if (!snapshot.ok()) return reply_status(request, snapshot.status());
-    const auto next = fs.contents.find(*snapshot, data, at);
+    const auto next = fs.contents.find(*snapshot, volume, data, at);
     if (!next.ok()) return reply_status(request, next.status());
     found = *next;
   }

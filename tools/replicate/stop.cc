@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace csnap {
 namespace {
@@ -22,13 +23,13 @@ struct StopSignal::State {
   bool came = false;
 };
 
-StopSignal::StopSignal() : state_(std::make_shared<State>()) {
+StopSignal::StopSignal(std::function<int()> too_late) : state_(std::make_shared<State>()) {
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
   ::sigaddset(&signals, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::thread([state = state_, signals] {
+  std::thread([state = state_, signals, too_late = std::move(too_late)] {
     int signal = 0;
     ::sigwait(&signals, &signal);
     {
@@ -37,7 +38,7 @@ StopSignal::StopSignal() : state_(std::make_shared<State>()) {
     }
     state->changed.notify_all();
     std::this_thread::sleep_for(kPatience);
-    ::_exit(0);
+    ::_exit(too_late ? too_late() : 0);
   }).detach();
 }
 

@@ -3,17 +3,18 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 
 namespace csnap {
 
 // Made before any thread, once a process. From the signal on, the process has a few seconds to come
-// to its end; then it is ended, with exit code 0: nothing here needs to be put in order that a cut
-// connection would not.
+// to its end; then it is ended, with the exit code that too_late() returns, or with 0: then nothing
+// needs to be put in order that a cut connection would not. too_late() runs on a thread of its own.
 // Threading: any.
 class StopSignal {
  public:
-  StopSignal();
+  explicit StopSignal(std::function<int()> too_late = nullptr);
   bool came() const;
   // Until then; whether it came.
   bool wait_for(std::chrono::milliseconds time) const;

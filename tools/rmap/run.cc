@@ -45,7 +45,7 @@ Result<std::vector<ByteRange>> open_bad_sectors(const RmapRequest& request,
     return bad.ok() ? std::move(bad) : bad.status().with_context("standard input");
   }
   std::ifstream file(request.bad_sectors);
-  if (!file) return Status(Code::not_found, request.bad_sectors + " cannot be opened for reading");
+  if (!file) return Status(Code::io_error, request.bad_sectors + " cannot be opened for reading");
   auto bad = read(file);
   return bad.ok() ? std::move(bad) : bad.status().with_context(request.bad_sectors);
 }
@@ -59,10 +59,11 @@ Status check_store_range(const std::string& text) {
 Result<StoreRun> parse_store_range(const std::string& text, std::uint64_t store_chunks) {
   if (text.empty()) return StoreRun{StoreChunk(0), store_chunks};
   CSNAP_ASSIGN(const StoreRun run, read_store_range(text));
-  if (run.start.value >= store_chunks)
-    return Status(Code::out_of_range, "the store has " + std::to_string(store_chunks) +
-                                          " chunks, and " + text + " begins behind the last");
-  return StoreRun{run.start, std::min(run.count, store_chunks - run.start.value)};
+  if (run.end().value > store_chunks)
+    return Status(Code::out_of_range,
+                  "the store has " + std::to_string(store_chunks) + " chunks, and " + text +
+                      (run.start.value >= store_chunks ? " begins" : " ends") + " behind the last");
+  return run;
 }
 
 Status run_rmap(RmapSource& source, const RmapStore& store, const RmapRequest& request,

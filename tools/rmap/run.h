@@ -27,7 +27,7 @@ struct RmapStore {
   std::array<std::string, kMaxSnapshots> names;  // of snapshots by bit; empty: there is none
 };
 
-// "7..9" is two chunks. The end is cut at the end of the store; invalid, out_of_range.
+// "7..9" is two chunks. invalid; out_of_range: a part of it lies beyond the end of the store.
 Result<StoreRun> parse_store_range(const std::string& text, std::uint64_t store_chunks);
 // Is it one at all? invalid.
 Status check_store_range(const std::string& text);
