@@ -82,6 +82,43 @@ TEST_CASE("a page of zeros has no file, and a directory without files goes") {
   CHECK(holds(*device, 4096, 4096, 3));
 }
 
+TEST_CASE("parts of a page that are written with zeros take the file when nothing else is left") {
+  for (const char* more : {"", "&writes=replace", "&page=256K"}) {
+    INFO(more);
+    const TemporaryDirectory dir;
+    const std::uint64_t size = 512 << 10;  // with large pages: two of them
+    const auto device = opened(tree(dir, size + 1024, more));
+    const std::size_t page = std::string(more) == "&page=256K" ? 256 << 10 : 4096;
+    const auto files = [&] {
+      auto all = listing(dir.path());
+      all.erase("csnap-tree");
+      return all.size();
+    };
+    REQUIRE(put(*device, 0, page, 1).ok());
+    for (std::size_t at = 0; at < page; at += page / 8) {
+      CHECK(files() == 1);
+      CHECK(holds(*device, at, page - at, 1));
+      REQUIRE(put(*device, at, page / 8, 0).ok());
+      CHECK(holds(*device, 0, at + page / 8, 0));
+    }
+    CHECK(files() == 0);
+    // A sector in the middle, with zeros around; and the rest, with a sector left in the middle.
+    REQUIRE(put(*device, page / 2, 512, 2).ok());
+    REQUIRE(put(*device, 0, page / 2, 0).ok());
+    REQUIRE(put(*device, page / 2 + 512, page / 2 - 512, 0).ok());
+    CHECK(files() == 1);
+    CHECK(holds(*device, page / 2, 512, 2));
+    REQUIRE(put(*device, page / 2, 512, 0).ok());
+    CHECK(files() == 0);
+    // The last page of a volume that ends within it.
+    REQUIRE(put(*device, size, 1024, 3).ok());
+    REQUIRE(put(*device, size + 512, 512, 0).ok());
+    CHECK(files() == 1);
+    REQUIRE(put(*device, size, 512, 0).ok());
+    CHECK(files() == 0);
+  }
+}
+
 TEST_CASE("a volume that ends within a page, and within a sector") {
   const TemporaryDirectory dir;
   const std::uint64_t size = 10'000'001;

@@ -194,8 +194,9 @@ TEST_CASE("A range of store chunks is BEGIN..END or one number") {
   CHECK(*parse_store_range("", 9) == StoreRun{StoreChunk(0), 9});
   CHECK(*parse_store_range("3..5", 9) == StoreRun{StoreChunk(3), 2});
   CHECK(*parse_store_range("3", 9) == StoreRun{StoreChunk(3), 1});
-  CHECK(*parse_store_range("8..100", 9) == StoreRun{StoreChunk(8), 1});
-  CHECK(parse_store_range("9..10", 9).status().code() == Code::out_of_range);
+  CHECK(*parse_store_range("8..9", 9) == StoreRun{StoreChunk(8), 1});
+  for (const char* beyond : {"9..10", "9", "8..10", "0..100"})
+    CHECK(parse_store_range(beyond, 9).status().code() == Code::out_of_range);
   for (const char* wrong : {"..", "3..", "..3", "5..3", "3..3", "3-5", "x", "-1", "3..5..7", " 3"})
     CHECK(parse_store_range(wrong, 9).status().code() == Code::invalid);
 }

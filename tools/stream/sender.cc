@@ -5,6 +5,7 @@
 #include <future>
 #include <utility>
 
+#include "client/volume_data.h"
 #include "tools/stream/differences.h"
 #include "tools/stream/read_ahead.h"
 #include "tools/stream/stream_format.h"
@@ -14,6 +15,7 @@ namespace csnap {
 namespace {
 
 constexpr std::uint64_t kFileMode = 0600;
+constexpr std::uint64_t kPlanned = 1u << 20;  // bytes: smaller holes are not looked for
 
 }  // namespace
 
@@ -46,31 +48,52 @@ Status Sender::open() {
   plan_.volume_size = list_.volume_size;
   // It takes a commit at the server; what differs is found out meanwhile.
   auto opening = std::async(std::launch::async, [&] { return open_volume(snapshot_); });
-  CSNAP_TRY(plan_runs());
+  CSNAP_TRY(options_.parent.empty() ? check_token() : plan_differences());
   CSNAP_ASSIGN(volume_, opening.get());
+  if (options_.parent.empty()) CSNAP_TRY(plan_all());
+  CSNAP_TRY(finish_plan());
   if (file_.empty()) file_ = snapshot_.received_path;
   if (file_.empty()) file_ = kVolumeFile;
   return {};
 }
 
-Status Sender::plan_runs() {
+// All but large parts that are known to be zeros, which a full stream leaves out.
+Status Sender::plan_all() {
+  const std::uint64_t unit = std::max(kPlanned, list_.chunk_size);
+  const VolumeData contents(*volume_, snapshot_.bit, [this](std::uint64_t from, std::uint32_t n) {
+    return admin_.dump(from, n);
+  });
+  std::uint64_t at = options_.resume ? options_.resume->offset / unit * unit : 0;
+  while (at < plan_.volume_size) {
+    CSNAP_ASSIGN(const DataExtent data, contents.next(at));
+    if (data.start >= plan_.volume_size) break;
+    const std::uint64_t start = std::max(at, data.start / unit * unit);
+    at = std::min(plan_.volume_size, (data.end + unit - 1) / unit * unit);
+    const Chunk first(start / list_.chunk_size), end((at - 1) / list_.chunk_size + 1);
+    if (!plan_.runs.empty() && plan_.runs.back().end() == first)
+      plan_.runs.back().count += end - first;
+    else
+      plan_.runs.push_back({first, end - first});
+  }
+  return {};
+}
+
+Status Sender::plan_differences() {
+  CSNAP_ASSIGN(const auto parent, admin_.seal(options_.parent));
+  if (parent.id == snapshot_.id)
+    return Status(Code::invalid, "a snapshot cannot be sent as a change to itself");
+  plan_.parent = sent_as(parent);
+  if (file_.empty()) file_ = parent.received_path;
+  CSNAP_TRY(check_token());
+  CSNAP_ASSIGN(plan_.runs,
+               find_differences(admin_, mask_of_bit(parent.bit), mask_of_bit(snapshot_.bit)));
+  // Both were there all the time, so the bits meant them; from here on the parent is not needed.
+  return still_as_it_was({parent, snapshot_});
+}
+
+Status Sender::finish_plan() {
   const std::uint64_t chunk_size = list_.chunk_size;
   const std::uint64_t chunks = (plan_.volume_size + chunk_size - 1) / chunk_size;
-  if (options_.parent.empty()) {
-    CSNAP_TRY(check_token());
-    if (chunks > 0) plan_.runs = {{Chunk(0), chunks}};
-  } else {
-    CSNAP_ASSIGN(const auto parent, admin_.seal(options_.parent));
-    if (parent.id == snapshot_.id)
-      return Status(Code::invalid, "a snapshot cannot be sent as a change to itself");
-    plan_.parent = sent_as(parent);
-    if (file_.empty()) file_ = parent.received_path;
-    CSNAP_TRY(check_token());
-    CSNAP_ASSIGN(plan_.runs,
-                 find_differences(admin_, mask_of_bit(parent.bit), mask_of_bit(snapshot_.bit)));
-    // Both were there all the time, so the bits meant them; from here on the parent is not needed.
-    CSNAP_TRY(still_as_it_was({parent, snapshot_}));
-  }
   if (options_.resume) cut_front(options_.resume->offset);
   for (const ChunkRun& run : plan_.runs) {
     if (run.end().value > chunks)

@@ -46,7 +46,7 @@ struct SendPlan {
   std::uint64_t volume_size = 0;
   std::uint64_t from = 0;      // bytes of the volume that are there already
   std::vector<ChunkRun> runs;  // to be read
-  std::uint64_t bytes = 0;     // in them
+  std::uint64_t bytes = 0;     // in them; what a full stream is known to leave out is not
 };
 
 class Sender {
@@ -66,7 +66,9 @@ class Sender {
   Sender(Admin& admin, SendOptions options)
       : admin_(admin), options_(std::move(options)), file_(options_.file) {}
   Status open();
-  Status plan_runs();
+  Status plan_all();
+  Status plan_differences();
+  Status finish_plan();
   Status check_token() const;
   void cut_front(std::uint64_t offset);
   Result<std::unique_ptr<Volume>> open_volume(const Admin::SnapshotEntry& entry) const;
