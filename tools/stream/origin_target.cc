@@ -228,8 +228,16 @@ Status OriginTarget::copy(Volume& from, std::uint64_t from_offset, WriteBehind& 
 Status OriginTarget::clear(bool refuse) {
   AlignedBuffer buffer(kCopyBytes);
   WriteBehind writer(*origin_);
-  for (std::uint64_t at = 0; at < size(); at += kCopyBytes) {
+  DataExtent data;
+  std::uint64_t next = 0;
+  for (;;) {
+    if (next >= data.end) {
+      CSNAP_ASSIGN(data, origin_->next_origin_data(next));
+    }
+    const std::uint64_t at = std::max(next, data.start);
+    if (at >= size()) break;
     const auto part = buffer.span().first(std::min<std::uint64_t>(kCopyBytes, size() - at));
+    next = at + part.size();
     CSNAP_TRY(origin_->read(at, part));
     if (all_zero(part)) continue;
     if (refuse)
