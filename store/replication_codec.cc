@@ -93,12 +93,15 @@ Status check_replica_address(std::string_view address) {
                " bytes of UTF-8 without control characters");
 }
 
+Status too_many_replicas() {
+  return {Code::no_space, "a store keeps account of " + std::to_string(kMaxReplicas) +
+                              " replicas at most; csnap-admin replicate --forget takes one off it"};
+}
+
 Status check_replication(const Replication& replication) {
   if (replication.receiving) CSNAP_TRY(check_receiving(*replication.receiving));
   const auto& all = replication.replicas;
-  if (all.size() > kMaxReplicas)
-    return Status(Code::no_space, "a store keeps account of " + std::to_string(kMaxReplicas) +
-                                      " replicas at most; forget one that is no more");
+  if (all.size() > kMaxReplicas) return too_many_replicas();
   for (auto replica = all.begin(); replica != all.end(); ++replica) {
     if (replica->store.is_nil()) return wrong("a replica without a store");
     CSNAP_TRY(check_replica_address(replica->address));

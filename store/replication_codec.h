@@ -22,7 +22,9 @@ Status check_stream_path(std::string_view path);
 // The name of a replica's server: 1 to kMaxReplicaAddress bytes of plain UTF-8.
 Status check_replica_address(std::string_view address);
 
-// invalid, with what is wrong.
+Status too_many_replicas();  // no_space
+
+// no_space with too many replicas, else invalid, with what is wrong.
 Status check_replication(const Replication& replication);
 
 // kReplicationBytes each. REQUIRES of encoding: check_replication() is ok. corrupt for bytes that

@@ -9,7 +9,7 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "test/e2e"))
-from attachments import NbdServer, end  # noqa: E402,F401
+from attachments import NbdServer, end, listens  # noqa: E402,F401
 from programs import Daemon, Store, program, wait_until  # noqa: E402
 
 PATIENCE = 600  # seconds
@@ -131,7 +131,7 @@ class Csnap:
 class CsnapNbd(Process):
     def __init__(self, csnap):
         self.socket = os.path.join(csnap.store.folder, "nbd.sock")
-        super().__init__(lambda: os.path.exists(self.socket), program("csnap-nbd"), "--server",
+        super().__init__(lambda: listens(self.socket), program("csnap-nbd"), "--server",
                          csnap.store.address, "--listen", "unix:" + self.socket)
 
     def uri(self, volume="origin"):
@@ -141,7 +141,7 @@ class CsnapNbd(Process):
 class QemuNbd(Process):
     def __init__(self, folder, image, form):
         self.socket = os.path.join(folder, f"qemu{form}.sock")
-        super().__init__(lambda: os.path.exists(self.socket), "qemu-nbd", "--socket", self.socket,
+        super().__init__(lambda: listens(self.socket), "qemu-nbd", "--socket", self.socket,
                          "--format", form, "--cache", "none", "--aio", "native", "--persistent",
                          "--shared", "8", image)
 

@@ -20,6 +20,12 @@ def end(process, patience):
             process.wait(timeout=DEADLINE)
 
 
+def listens(path):
+    """Is there somebody behind the Unix socket? Its file is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
 class Nbd:
     """A running csnap-nbd, on a Unix socket in the store's folder."""
 
@@ -80,7 +86,7 @@ class NbdServer:
         pid = os.path.join(folder, "nbd-server.pid")
         # As a daemon: one in the foreground ends with its first connection.
         tool(self.PROGRAM, "-C", config, "-p", pid)
-        wait_until("nbd-server listens", lambda: os.path.exists(self.socket))
+        wait_until("nbd-server listens", lambda: listens(self.socket))
         with open(pid, encoding="ascii") as file:
             self.pid = int(file.read())
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "store/replication_codec.h"
 #include "tools/stream/delivery.h"
 #include "tools/stream/sender.h"
 
@@ -63,7 +64,8 @@ Result<bool> Replicator::try_to_bring_next(Admin& ours, const Goal& goal, bool f
     return here ? planned.status() : planned.status().with_context(options_.to);
   }
   // Also when nothing is to be sent: it may have arrived without our hearing of it.
-  CSNAP_TRY(planned->common ? record(ours, other.list.store, *planned->common) : forget(ours));
+  CSNAP_TRY(planned->common ? record(ours, other.list.store, *planned->common)
+                            : make_room(ours, other.list.store));
   beginning.unlock();
   if (planned->steps.empty()) return false;
   const ChainStep& step = planned->steps.front();
@@ -104,12 +106,18 @@ Status Replicator::record(Admin& ours, const Uuid& store, const Admin::SnapshotE
   return ours.set_replica({store, options_.to, SnapshotId(arrived.id), wall_clock_ns()});
 }
 
-// Nothing is there that was: what is on record is of another time.
-Status Replicator::forget(Admin& ours) {
+// Nothing is there yet, or what was is not: what is on record is of another time. Without room to
+// put on record what arrives nothing is sent.
+Status Replicator::make_room(Admin& ours, const Uuid& store) {
   CSNAP_ASSIGN(const auto status, ours.status());
-  for (const Replica& replica : status.replication.replicas)
-    if (replica.address == options_.to) CSNAP_TRY(ours.forget_replica(replica.store));
-  return {};
+  std::size_t others = 0;
+  for (const Replica& replica : status.replication.replicas) {
+    if (replica.address == options_.to)
+      CSNAP_TRY(ours.forget_replica(replica.store));
+    else if (replica.store != store)
+      ++others;
+  }
+  return others < kMaxReplicas ? Status() : too_many_replicas();
 }
 
 }  // namespace csnap

@@ -70,7 +70,7 @@ class Replicator {
   Result<bool> try_to_bring_next(Admin& ours, const Goal& goal, bool force);
   Status send(Admin& ours, const ChainStep& step, bool force);
   Status record(Admin& ours, const Uuid& store, const Admin::SnapshotEntry& arrived);
-  Status forget(Admin& ours);
+  Status make_room(Admin& ours, const Uuid& store);
 
   std::mutex beginning_;
   const ReplicatorOptions options_;
