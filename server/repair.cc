@@ -43,18 +43,6 @@ Status mend(StoreState& state, Device& metadata, Wounds wounds, Mended& done) {
   return {};
 }
 
-// What a snapshot is known as stands for its content as it was: something of it may be lost, or
-// what says that it was written to. Returns whether there are snapshots.
-bool forget_identities(StoreState& state) {
-  bool any = false;
-  std::vector<SnapshotId> live;
-  for (const Snapshot& snapshot : std::as_const(state).snapshots().all())
-    if (!snapshot.deleting) live.push_back(snapshot.id);
-  for (const SnapshotId id : live) any |= state.snapshots().set_written(id).ok();
-  state.tables_changed();
-  return any;
-}
-
 // What is dirty goes home without a journal.
 Status write_home(Recovered& recovered, Device& metadata, const std::string& holder) {
   StoreState& state = *recovered.state;
@@ -169,7 +157,7 @@ class Repair {
     if (!report_.changed) report_.done = {};  // its bitmaps were right, and were worked out again
     name_lost(check->state());
     const bool doubtful = check->journal_damaged() || !report_.done.lost.empty();
-    if (doubtful && forget_identities(check->state()))
+    if (doubtful && check->state().forget_identities())
       report_.deeds.push_back(
           "snapshots may not be what they were sent or received as: the next one is sent whole");
     Recovered& recovered = check->recovered();
@@ -214,7 +202,7 @@ class Repair {
     CSNAP_TRY(offline->checkpoint());
     Mended again;  // the same as has been said already
     CSNAP_TRY(mend(offline->state(), metadata_, std::move(wounds), again));
-    if (!again.lost.empty()) forget_identities(offline->state());
+    if (!again.lost.empty()) offline->state().forget_identities();
     return offline->finish();
   }
 

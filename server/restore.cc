@@ -20,6 +20,8 @@ namespace {
 // The sequences of a restored store begin so far beyond those of the dump: what the store came to
 // after it was dumped must look old.
 constexpr std::uint64_t kSequenceLeap = 1ULL << 40;
+// The same for ids and transids.
+constexpr std::uint64_t kIdLeap = 1ULL << 32;
 // Blocks of bitmap or checksum table that one edit makes: fewer than OfflineStore allows.
 constexpr std::uint64_t kGrowth = 16;
 constexpr std::uint64_t kLinesPerReport = 4096;  // lines
@@ -138,7 +140,11 @@ class Restore {
   // Later than all that may still lie around on the devices.
   void plan_beginning() {
     Sequence last = plan_.checkpoint;
-    if (const auto old = read_superblock(metadata_); old.ok()) {
+    const auto old = read_superblock(metadata_);
+    // Every server and every repair begins another epoch.
+    unchanged_ = old.ok() && old->uuid == plan_.uuid && old->epoch == plan_.epoch;
+    if (!unchanged_) plan_.next_snapshot = SnapshotId(plan_.next_snapshot.value + kIdLeap);
+    if (old.ok()) {
       plan_.epoch = std::max(plan_.epoch, old->epoch);
       last = std::max({last, old->checkpoint, old->tail.sequence});
     }
@@ -221,6 +227,8 @@ class Restore {
     state.snapshots() = reader.snapshots();
     state.clients() = reader.sessions();
     state.replication() = reader.replication();
+    // Of another content, perhaps, streams may know the same names.
+    if (!unchanged_) state.forget_identities();
     state.tables_changed();
     for (const ClientEntry& session : std::as_const(state).clients().all())
       for (const StoreRun& pool : session.pools)
@@ -262,6 +270,7 @@ class Restore {
   DumpInput& input_;
   const RestoreOptions& options_;
   Superblock plan_;
+  bool unchanged_ = false;  // since the dump was made
   ChunkSet used_;
   DumpTotals totals_;
   std::uint32_t fingerprint_ = 0;

@@ -291,4 +291,14 @@ Status StoreState::validate(const Record& record) {
   return {};
 }
 
+bool StoreState::forget_identities() {
+  bool any = false;
+  std::vector<SnapshotId> live;
+  for (const Snapshot& snapshot : std::as_const(*this).snapshots().all())
+    if (!snapshot.deleting) live.push_back(snapshot.id);
+  for (const SnapshotId id : live) any |= snapshots().set_written(id).ok();
+  tables_changed();
+  return any;
+}
+
 }  // namespace csnap

@@ -57,6 +57,10 @@ class StoreState {
   // For those who change the tables themselves and not by records: they must be written.
   void tables_changed() { snapshots_changed_ = clients_changed_ = true; }
 
+  // What snapshots are known as stood for their content as it was: something of it may be another
+  // now, or what says that it was written to. Returns whether there are snapshots.
+  bool forget_identities();
+
   void watch(StoreWatcher* watcher);  // null: nobody any more
 
   Superblock& superblock() { return superblock_; }

@@ -124,8 +124,12 @@ std::string text_of(const std::vector<std::string>& lines) {
 }
 
 std::string comparable(const std::string& dump) {
-  static const std::regex kChanges("\"epoch\":[0-9]+,\"sequence\":[0-9]+,");
-  return std::regex_replace(dump, kChanges, "", std::regex_constants::format_first_only);
+  static const std::regex kChanges(
+      "\"epoch\":[0-9]+,\"sequence\":[0-9]+,\"next_snapshot\":[0-9]+,");
+  static const std::regex kWritten("\"written\":(true|false)");
+  return std::regex_replace(
+      std::regex_replace(dump, kChanges, "", std::regex_constants::format_first_only), kWritten,
+      "");
 }
 
 }  // namespace csnap

@@ -47,7 +47,7 @@ class DumpRig : public Rig {
 
 std::vector<std::string> lines_of(const std::string& text);
 std::string text_of(const std::vector<std::string>& lines);
-// Without what restoring changes: epoch and sequence.
+// Without what restoring changes: epoch, sequence, next id, and whether snapshots were written to.
 std::string comparable(const std::string& dump);
 
 }  // namespace csnap

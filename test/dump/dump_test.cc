@@ -136,6 +136,28 @@ TEST_CASE("A dump may be restored over a store that went on") {
   CHECK(!rig.superblock().repairing);
 }
 
+TEST_CASE("What snapshots are known as is kept where nothing has happened since the dump") {
+  DumpRig rig(options_for(12, false));
+  rig.make_history(100);
+  REQUIRE(rig.create("unwritten").ok());
+  rig.close();
+  const std::string before = rig.dump_text();
+  const auto snapshots = [](const std::string& dump) {
+    auto lines = lines_of(dump);
+    std::erase_if(lines, [](const auto& line) { return !line.starts_with("{\"snapshot\""); });
+    return lines;
+  };
+  REQUIRE(text_of(snapshots(before)).find("\"written\":false") != std::string::npos);
+  const auto next = rig.superblock().next_snapshot;
+  restore_ok(rig, before);
+  CHECK(snapshots(rig.dump_text()) == snapshots(before));
+  CHECK(rig.superblock().next_snapshot == next);
+  // The restore itself was something.
+  restore_ok(rig, before);
+  CHECK(text_of(snapshots(rig.dump_text())).find("\"written\":false") == std::string::npos);
+  CHECK(rig.superblock().next_snapshot.value > next.value + 1000000);
+}
+
 TEST_CASE("What is lost stays lost through a dump") {
   DumpRig rig(options_for(12, false));
   rig.make_history(50);

@@ -7,6 +7,7 @@
 #include "tools/admin/report.h"
 #include "tools/replicate/lag.h"
 #include "tools/replicate/schedule.h"
+#include "tools/stream/origin_target.h"
 
 namespace csnap {
 namespace {
@@ -67,7 +68,7 @@ std::vector<std::pair<std::string, std::string>> replication_facts(const Admin::
   if (const auto* now = unfinished(replication))
     facts.emplace_back("receiving",
                        now->name + ", " + std::to_string(percent_of(*now, status.origin_size)) +
-                           " %, " + (now->resumable ? "can be gone on with" : "must begin anew"));
+                           " %, " + (token_of(*now) ? "can be gone on with" : "must begin anew"));
   for (const Replica& replica : replication.replicas)
     facts.emplace_back("replica", replica.address + ": " + lag_text(lag_of(replica, list, now_ns)));
   return facts;
@@ -83,7 +84,7 @@ json::object replication_json(const Admin::StoreStatus& status, const Admin::Sna
     object["receiving"] = {{"name", now->name},
                            {"offset", now->offset},
                            {"percent", percent_of(*now, status.origin_size)},
-                           {"resumable", now->resumable}};
+                           {"resumable", token_of(*now).has_value()}};
   json::array replicas;
   for (const Replica& replica : replication.replicas) {
     const Lag lag = lag_of(replica, list, now_ns);
