@@ -32,6 +32,10 @@ class SharedVolumes {
   Result<std::shared_ptr<Volume>> open(std::uint64_t id, bool read_only);
 
  private:
+  // Null: none that is of use.
+  std::shared_ptr<Volume> opened(std::uint64_t id, bool read_only);
+  Result<std::shared_ptr<Volume>> opened_or_new(std::uint64_t id, bool read_only);
+
   const Settings settings_;
   std::mutex mutex_;
   // By id, not by name: a snapshot may be renamed, and another get its name.

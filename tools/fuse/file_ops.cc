@@ -33,14 +33,17 @@ std::span<std::byte> page_memory(std::size_t size) {
 void csnap_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
   FileSystem& fs = file_system_of(request);
   if (!is_volume(node)) return static_cast<void>(fuse_reply_err(request, EISDIR));
-  if ((file->flags & O_ACCMODE) != O_RDONLY && fs.volumes.read_only())
+  const bool to_write = (file->flags & O_ACCMODE) != O_RDONLY;
+  if (to_write && fs.volumes.read_only())
     return static_cast<void>(fuse_reply_err(request, EROFS));
+  // The kernel leaves it to us, and would take the file for empty from then on.
+  if ((file->flags & O_TRUNC) != 0) return static_cast<void>(fuse_reply_err(request, EPERM));
   const std::uint64_t id = volume_of(node);
   // The kernel may still know it although it is gone.
   if (id != kOriginVolume)
     if (const auto there = fs.snapshots.find(id); !there.ok())
       return reply_status(request, there.status());
-  auto volume = fs.volumes.open(id);
+  auto volume = fs.volumes.open(id, to_write);
   // A device that is not found is another matter.
   if (volume.status().code() == Code::not_found && id != kOriginVolume &&
       fs.snapshots.find(id).status().code() == Code::not_found)
@@ -50,7 +53,7 @@ void csnap_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
     return static_cast<void>(fuse_reply_err(request, EIO));
   }
   if (!volume.ok()) return reply_status(request, volume.status());
-  if ((file->flags & O_ACCMODE) != O_RDONLY && (*volume)->read_only())
+  if (to_write && (*volume)->read_only())
     return static_cast<void>(fuse_reply_err(request, EROFS));
   auto kept = std::make_unique<OpenFile>(OpenFile{std::move(*volume)});
   file->fh = reinterpret_cast<std::uint64_t>(kept.get());

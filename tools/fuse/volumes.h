@@ -18,7 +18,11 @@ class Volumes {
   Volumes(SharedVolumes::Settings settings, bool read_only)
       : volumes_(std::move(settings)), read_only_(read_only) {}
 
-  Result<std::shared_ptr<Volume>> open(std::uint64_t id) { return volumes_.open(id, read_only_); }
+  // Who only reads must not keep others from a volume, as a writer does: a receive, a demote, a
+  // seal.
+  Result<std::shared_ptr<Volume>> open(std::uint64_t id, bool to_write) {
+    return volumes_.open(id, !to_write);
+  }
   bool read_only() const { return read_only_; }
 
   // When it was written to through here, in nanoseconds since 1970; 0: never.
