@@ -14,10 +14,6 @@
 namespace csnap {
 namespace {
 
-struct OpenFile {
-  std::shared_ptr<Volume> volume;
-};
-
 OpenFile& file_of(const fuse_file_info* file) {
   return *reinterpret_cast<OpenFile*>(file->fh);
 }
@@ -53,17 +49,20 @@ void csnap_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
     return static_cast<void>(fuse_reply_err(request, EIO));
   }
   if (!volume.ok()) return reply_status(request, volume.status());
+  // Ids of another store, which the server may have got meanwhile, name other volumes.
+  if ((*volume)->store_uuid() != fs.store)
+    return static_cast<void>(fuse_reply_err(request, ESTALE));
   if (to_write && (*volume)->read_only())
     return static_cast<void>(fuse_reply_err(request, EROFS));
-  auto kept = std::make_unique<OpenFile>(OpenFile{std::move(*volume)});
-  file->fh = reinterpret_cast<std::uint64_t>(kept.get());
-  // Closing says nothing about durability.
+  OpenFile& kept = fs.volumes.keep(id, std::move(*volume));
+  file->fh = reinterpret_cast<std::uint64_t>(&kept);
+  // Who closes does not wait until it is durable.
   file->noflush = 1;
-  if (fuse_reply_open(request, file) == 0) static_cast<void>(kept.release());
+  if (fuse_reply_open(request, file) != 0) fs.volumes.close(kept);
 }
 
 void csnap_release(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
-  delete &file_of(file);
+  file_system_of(request).volumes.close(file_of(file));
   fuse_reply_err(request, 0);
 }
 
@@ -97,8 +96,8 @@ void csnap_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* source, o
   fuse_reply_write(request, data.size());
 }
 
-void csnap_fsync(fuse_req_t request, fuse_ino_t, int, fuse_file_info* file) {
-  reply_status(request, file_of(file).volume->flush());
+void csnap_fsync(fuse_req_t request, fuse_ino_t node, int, fuse_file_info*) {
+  reply_status(request, file_system_of(request).volumes.flush(volume_of(node)));
 }
 
 void csnap_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t length,

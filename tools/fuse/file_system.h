@@ -22,7 +22,7 @@ namespace csnap {
 
 struct FileSystem {
   FileSystem(const SharedVolumes::Settings& settings, bool read_only, const Uuid& store_uuid)
-      : snapshots(settings.servers),
+      : snapshots(settings.servers, store_uuid),
         contents(snapshots, settings.servers, settings.origin_path),
         volumes(settings, read_only),
         store(store_uuid),

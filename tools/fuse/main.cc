@@ -10,6 +10,7 @@
 
 #include "store/errno_status.h"
 #include "store/open_device.h"
+#include "tools/fuse/ending.h"
 #include "tools/fuse/file_system.h"
 #include "tools/fuse/options.h"
 #include "tools/fuse/watcher.h"
@@ -45,9 +46,10 @@ std::unique_ptr<fuse_session, SessionEnd> make_session(const FuseOptions& option
 }
 
 int serve(const FuseOptions& options, fuse_session* session, FileSystem& fs) {
+  const Ending ending(session);
   int ended = 0;
   {
-    Watcher watcher(fs, session);
+    Watcher watcher(options.servers, fs.store, session);
     std::fprintf(stderr, "csnap-fuse: ready, %s\n", options.mountpoint.c_str());
     fuse_loop_config* config = fuse_loop_cfg_create();
     fuse_loop_cfg_set_clone_fd(config, 1);
@@ -55,6 +57,7 @@ int serve(const FuseOptions& options, fuse_session* session, FileSystem& fs) {
     ended = fuse_session_loop_mt(session, config);
     fuse_loop_cfg_destroy(config);
   }
+  fs.volumes.close_all();
   // A signal's number: somebody asked it to stop.
   return ended < 0 ? failed("the kernel's requests cannot be read any more") : 0;
 }

@@ -20,6 +20,8 @@ void PatientAdmin::pause() {
 
 Result<Admin::SnapshotList> Snapshots::list() {
   CSNAP_ASSIGN(auto list, admin_.ask([](Admin& admin) { return admin.list(); }));
+  if (store_ != Uuid() && list.store != store_)
+    return Status(Code::stale, "the server has another store now, " + list.store.to_string());
   std::erase_if(list.snapshots, [](const Admin::SnapshotEntry& entry) { return entry.deleting; });
   return list;
 }

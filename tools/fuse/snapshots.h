@@ -4,6 +4,7 @@
 // seconds; stale for a snapshot that was deleted.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,12 +20,17 @@ inline constexpr std::uint64_t kOriginVolume = 0;
 // A connection for administration that outlives the server.
 class PatientAdmin {
  public:
-  explicit PatientAdmin(std::vector<std::string> servers) : servers_(std::move(servers)) {}
+  static constexpr std::chrono::seconds kPatience{10};
+
+  explicit PatientAdmin(std::vector<std::string> servers,
+                        std::chrono::milliseconds patience = kPatience)
+      : servers_(std::move(servers)), patience_(patience) {}
 
   template <class F>
   auto ask(F&& question) -> decltype(question(std::declval<Admin&>())) {
+    // Those who wait for their turn wait for the server meanwhile.
+    const auto give_up = std::chrono::steady_clock::now() + patience_;
     std::lock_guard lock(mutex_);
-    const auto give_up = std::chrono::steady_clock::now() + kPatience;
     for (;;) {
       Status status = connect();
       if (status.ok()) {
@@ -39,20 +45,23 @@ class PatientAdmin {
   }
 
  private:
-  static constexpr std::chrono::seconds kPatience{10};
   Status connect();
   static void pause();
 
   const std::vector<std::string> servers_;
+  const std::chrono::milliseconds patience_;
   std::mutex mutex_;
   std::unique_ptr<Admin> admin_;
 };
 
 class Snapshots {
  public:
-  explicit Snapshots(std::vector<std::string> servers) : admin_(std::move(servers)) {}
+  // Of this store alone; nil: of whatever store the server has.
+  explicit Snapshots(std::vector<std::string> servers, const Uuid& store = {},
+                     std::chrono::milliseconds patience = PatientAdmin::kPatience)
+      : admin_(std::move(servers), patience), store_(store) {}
 
-  // Live ones only.
+  // Live ones only. stale: the server has another store now, whose ids name other volumes.
   Result<Admin::SnapshotList> list();
   // nullopt: there is none.
   Result<std::optional<Admin::SnapshotEntry>> find(const std::string& name);
@@ -62,6 +71,7 @@ class Snapshots {
 
  private:
   PatientAdmin admin_;
+  const Uuid store_;
 };
 
 }  // namespace csnap

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The volumes whose files are open, and when they were written to.
-// Threading: any thread.
+// Threading: any thread. Ownership: files that nobody closes are closed at the end.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,16 @@
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "client/shared_volumes.h"
 
 namespace csnap {
+
+struct OpenFile {
+  std::uint64_t id = 0;
+  std::shared_ptr<Volume> volume;
+};
 
 class Volumes {
  public:
@@ -25,6 +31,14 @@ class Volumes {
   }
   bool read_only() const { return read_only_; }
 
+  OpenFile& keep(std::uint64_t id, std::shared_ptr<Volume> volume);
+  // What was written is made durable, for afterwards nobody knows of it.
+  void close(OpenFile& file);
+  void close_all();
+  // Everything is durable that was written before through whichever file of the volume, also one
+  // that is closed.
+  Status flush(std::uint64_t id);
+
   // When it was written to through here, in nanoseconds since 1970; 0: never.
   std::uint64_t written_at(std::uint64_t id) const;
   void written(std::uint64_t id);
@@ -33,6 +47,8 @@ class Volumes {
   SharedVolumes volumes_;
   const bool read_only_;
   mutable std::mutex mutex_;
+  std::map<const OpenFile*, std::unique_ptr<OpenFile>> files_;
+  std::map<std::uint64_t, Status> lost_;  // what closing could not make durable, until told
   std::map<std::uint64_t, std::uint64_t> times_;
 };
 

@@ -10,7 +10,9 @@ constexpr std::chrono::milliseconds kLookEvery{200};
 
 }  // namespace
 
-Watcher::Watcher(FileSystem& fs, fuse_session* session) : fs_(fs), session_(session) {
+// It looks again anyway, so it has no patience with a server that is away.
+Watcher::Watcher(const std::vector<std::string>& servers, const Uuid& store, fuse_session* session)
+    : snapshots_(servers, store, {}), session_(session) {
   const SignalsBlocked blocked;
   thread_ = std::thread([this] { watch(); });
 }
@@ -29,7 +31,7 @@ void Watcher::watch() {
   while (!stopping_) {
     lock.unlock();
     // A server that is away has changed nothing yet.
-    if (const auto list = fs_.snapshots.list(); list.ok()) {
+    if (const auto list = snapshots_.list(); list.ok()) {
       Names now;
       for (const auto& entry : list->snapshots) now[entry.id] = entry.name;
       tell(now);

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tools/fuse/file_system.h"
 
@@ -15,8 +16,8 @@ namespace csnap {
 
 class Watcher {
  public:
-  // Both outlive it. REQUIRES: the session is mounted.
-  Watcher(FileSystem& fs, fuse_session* session);
+  // The session outlives it. REQUIRES: it is mounted.
+  Watcher(const std::vector<std::string>& servers, const Uuid& store, fuse_session* session);
   ~Watcher();
 
  private:
@@ -24,7 +25,7 @@ class Watcher {
   void watch();
   void tell(const Names& now);
 
-  FileSystem& fs_;
+  Snapshots snapshots_;
   fuse_session* const session_;
   Names known_;
   std::mutex mutex_;
