@@ -3,12 +3,51 @@
 import ctypes
 import os
 import subprocess
+import tempfile
 
 from attachments import end, tool
-from programs import DEADLINE, program, wait_until
+from programs import DEADLINE, check, program, wait_until
 
 AT_FDCWD = -100
 LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def cannot_mount():
+    """Why not; None when it can."""
+    if os.geteuid() != 0:
+        return "only root may mount, and open handles"
+    if not os.path.exists("/dev/fuse"):
+        return "there is no /dev/fuse"
+    folder = tempfile.mkdtemp()
+    try:
+        if subprocess.run(["mount", "-t", "tmpfs", "none", folder], stderr=subprocess.DEVNULL,
+                          check=False).returncode != 0:
+            return "nothing can be mounted here"
+        subprocess.run(["umount", folder], check=True)
+    finally:
+        os.rmdir(folder)
+    return None
+
+
+def write_at(path, offset, data):
+    with open(path, "r+b", buffering=0) as file:
+        file.seek(offset)
+        check(file.write(data) == len(data))
+        os.fsync(file.fileno())
+
+
+def read_at(path, offset, length):
+    with open(path, "rb", buffering=0) as file:
+        file.seek(offset)
+        return file.read(length)
+
+
+def fails(error, function, *arguments):
+    try:
+        function(*arguments)
+    except OSError as wrong:
+        return wrong.errno == error
+    return False
 
 
 class FileHandle(ctypes.Structure):
@@ -49,14 +88,14 @@ def why_not(*arguments):
 class Fuse:
     """A running csnap-fuse, on a folder in the store's folder."""
 
-    def __init__(self, store, *options, name="mnt"):
+    def __init__(self, store, *options, name="mnt", env=None):
         self.folder = os.path.join(store.folder, name)
         os.makedirs(self.folder, exist_ok=True)
         self.log_path = os.path.join(store.folder, name + ".log")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [program("csnap-fuse"), "--server", store.address, *options, self.folder],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(env or {})})
         wait_until("csnap-fuse is ready",
                    lambda: "csnap-fuse: ready" in self.log() or self.process.poll() is not None)
         if self.process.poll() is not None:

@@ -28,18 +28,23 @@ class PatientAdmin {
 
   template <class F>
   auto ask(F&& question) -> decltype(question(std::declval<Admin&>())) {
-    // Those who wait for their turn wait for the server meanwhile.
-    const auto give_up = std::chrono::steady_clock::now() + patience_;
     std::lock_guard lock(mutex_);
     for (;;) {
       Status status = connect();
       if (status.ok()) {
         auto answer = question(*admin_);
-        if (answer.ok() || answer.status().code() != Code::unavailable) return answer;
+        if (answer.ok() || answer.status().code() != Code::unavailable) {
+          away_since_.reset();
+          return answer;
+        }
         status = answer.status();
       }
-      if (status.code() != Code::unavailable || std::chrono::steady_clock::now() >= give_up)
-        return status;
+      if (status.code() != Code::unavailable) return status;
+      // Whom it has kept waiting for so long already does not wait again: the kernel asks several
+      // times for one call.
+      const auto now = std::chrono::steady_clock::now();
+      if (now - away_since_.value_or(now) >= patience_) return status;
+      if (!away_since_) away_since_ = now;
       pause();
     }
   }
@@ -52,6 +57,7 @@ class PatientAdmin {
   const std::chrono::milliseconds patience_;
   std::mutex mutex_;
   std::unique_ptr<Admin> admin_;
+  std::optional<std::chrono::steady_clock::time_point> away_since_;  // when it was asked in vain
 };
 
 class Snapshots {
