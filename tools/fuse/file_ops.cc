@@ -30,8 +30,7 @@ void csnap_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
   FileSystem& fs = file_system_of(request);
   if (!is_volume(node)) return static_cast<void>(fuse_reply_err(request, EISDIR));
   const bool to_write = (file->flags & O_ACCMODE) != O_RDONLY;
-  if (to_write && fs.volumes.read_only())
-    return static_cast<void>(fuse_reply_err(request, EROFS));
+  if (to_write && fs.volumes.read_only()) return static_cast<void>(fuse_reply_err(request, EROFS));
   // The kernel leaves it to us, and would take the file for empty from then on.
   if ((file->flags & O_TRUNC) != 0) return static_cast<void>(fuse_reply_err(request, EPERM));
   const std::uint64_t id = volume_of(node);
@@ -52,8 +51,7 @@ void csnap_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
   // Ids of another store, which the server may have got meanwhile, name other volumes.
   if ((*volume)->store_uuid() != fs.store)
     return static_cast<void>(fuse_reply_err(request, ESTALE));
-  if (to_write && (*volume)->read_only())
-    return static_cast<void>(fuse_reply_err(request, EROFS));
+  if (to_write && (*volume)->read_only()) return static_cast<void>(fuse_reply_err(request, EROFS));
   OpenFile& kept = fs.volumes.keep(id, std::move(*volume));
   file->fh = reinterpret_cast<std::uint64_t>(&kept);
   // Who closes does not wait until it is durable.

@@ -307,7 +307,9 @@ Result<struct stat> FileSystem::attributes(NodeId node) {
   for (const auto& entry : list.snapshots) {
     if (entry.id != id) continue;
     CSNAP_ASSIGN(const auto usage, contents.usage(entry));
-    out.st_blocks = static_cast<blkcnt_t>((usage.exclusive + usage.shared) / kSectorBytes);
+    // Of a file without any block tar -S takes for granted that it is all zeros.
+    out.st_blocks = std::max<blkcnt_t>(
+        1, static_cast<blkcnt_t>((usage.exclusive + usage.shared) / kSectorBytes));
     set_times(out, std::max(volumes.written_at(id), entry.created_ns));
     return out;
   }
