@@ -66,8 +66,8 @@ int serve(const FuseOptions& options, fuse_session* session, FileSystem& fs) {
 Status check_mountpoint(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0 && errno == ENOTCONN)
-    return Status(Code::invalid, path + ": what was mounted there has been killed; first: umount " +
-                                     path);
+    return Status(Code::invalid,
+                  path + ": what was mounted there has been killed; first: umount " + path);
   if (::stat(path.c_str(), &info) != 0) return errno_status(errno, path + ": cannot be mounted on");
   if (S_ISDIR(info.st_mode)) return {};
   return Status(Code::invalid, path + ": is no folder, and cannot be mounted on");
