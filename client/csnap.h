@@ -14,10 +14,11 @@
 // Threading: a Volume and an Admin may be used by any number of threads at once; calls block.
 // Overlapping writes from several threads land in any order; other bytes are never disturbed, also
 // those in the same sector, by writes of the same Volume.
-// Errors: a Status. `stale`: the snapshot was deleted, and this Volume ends every call so from
-// then on. A lost connection or a restarted server is no error: calls wait until it is back,
-// unless give_up_after says otherwise (`unavailable`; a write may or may not have happened).
-// fork(): use none of this in the child.
+// Errors: a Status. `stale`: the snapshot was deleted, or the server came back with another store
+// or device, and this Volume ends every call so from then on; who wants the new one opens it anew.
+// A lost connection or a restarted server is no error: calls wait until it is back, unless
+// give_up_after says otherwise (`unavailable`; a write may or may not have happened). fork(): use
+// none of this in the child.
 #pragma once
 
 #include <chrono>

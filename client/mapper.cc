@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "client/wire.h"
+#include "store/device_identity.h"
 
 namespace csnap {
 
@@ -33,6 +34,17 @@ bool for_good(Code code) {
     default:
       return true;
   }
+}
+
+// Who went on with a device that the server has left would write where nobody reads.
+Status check_same_device(const char* what, const RemoteDevice& before, const RemoteDevice& now) {
+  auto was = DeviceIdentity::parse(before.identity);
+  const auto is = DeviceIdentity::parse(now.identity);
+  if (!was.ok() || !is.ok()) return {};
+  was->size = is->size;  // a store may have grown
+  if (same_volume(*was, *is, what).ok()) return {};
+  return Status(Code::stale, std::string("the server has another ") + what + " now, " + now.path +
+                                 "; open the volume anew");
 }
 
 }  // namespace
@@ -169,7 +181,9 @@ Status Mapper::check_same(const SessionInfo& info) const {
   if (info.volume != info_->volume || info.volume_uuid != info_->volume_uuid ||
       info.size != info_->size || info.chunk_size != info_->chunk_size)
     return Status(Code::stale, "the volume " + info_->volume_name + " is not what it was");
-  return {};
+  CSNAP_TRY(check_same_device("origin", info_->origin_device, info.origin_device));
+  if (info.is_origin() && !info.copies) return {};
+  return check_same_device("store", info_->store_device, info.store_device);
 }
 
 void Mapper::on_hello_reply(const Frame& frame) {

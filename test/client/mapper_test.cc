@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sessions as a server sees them: greeting, lease, lost connections, restarts.
+#include "store/device_identity.h"
 #include "test/client/mapper_rig.h"
 
 namespace csnap {
@@ -340,6 +341,39 @@ TEST_CASE("A server of another store ends the volume") {
   auto other = rig.welcome();
   other.set_store(uuid_to_proto(Uuid::from_random(99, 99)));
   rig.reply(wire::MESSAGE_WELCOME, id, other);
+  CHECK(rig.host.end.code() == Code::stale);
+}
+
+TEST_CASE("A server that has moved to another origin ends the volume") {
+  MapperRig rig;
+  const auto at = [](std::uint64_t inode, std::uint64_t size, const char* host) {
+    DeviceIdentity identity;
+    identity.size = size;
+    identity.host = host;
+    identity.inode = inode;
+    return identity.to_string();
+  };
+  const auto welcomed_with = [&](const std::string& origin, const std::string& store) {
+    rig.mapper->disconnected();
+    rig.mapper->connected(rig.time);
+    const auto id = rig.expect<wire::Hello>(wire::MESSAGE_HELLO).first;
+    auto welcome = rig.welcome();
+    const auto add = [&](wire::DeviceInfo::Kind kind, const std::string& identity) {
+      auto* device = welcome.add_devices();
+      device->set_kind(kind);
+      device->set_identity(identity);
+    };
+    add(wire::DeviceInfo::KIND_ORIGIN, origin);
+    add(wire::DeviceInfo::KIND_STORE, store);
+    welcome.set_resumed(true);
+    rig.reply(wire::MESSAGE_WELCOME, id, welcome);
+  };
+  rig.connect();
+  welcomed_with(at(7, 1 << 20, "here"), at(8, 1 << 20, "here"));
+  welcomed_with(at(7, 1 << 20, "here"), at(9, 1 << 20, "here"));  // who writes the origin has none
+  welcomed_with(at(1, 1 << 20, "there"), at(1, 2 << 20, "there"));  // a standby
+  CHECK(rig.host.end.ok());
+  welcomed_with(at(2, 1 << 20, "there"), at(1, 2 << 20, "there"));
   CHECK(rig.host.end.code() == Code::stale);
 }
 
