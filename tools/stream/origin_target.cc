@@ -112,7 +112,6 @@ Result<std::string> OriginTarget::begin(const StreamBegin& begin) {
   CSNAP_ASSIGN(list_, admin_.list());
   CSNAP_TRY(check_name(begin.name));
   writer_ = std::make_unique<WriteBehind>(*origin_);
-  in_order_ = true;
   saved_ = Clock::now();
   CSNAP_ASSIGN(std::string path, begin_any(begin));
   // Not before: what was refused has changed nothing.
@@ -254,13 +253,22 @@ Status OriginTarget::clear(bool refuse) {
   return writer.drain();
 }
 
+// From here on the stream does more than write by ascending offset: where it is cut off from now on
+// says nothing of what is there. The store must know before anything is changed.
+Status OriginTarget::leave_order() {
+  if (!receiving_->resumable) return {};
+  receiving_->resumable = false;
+  return save();
+}
+
 Status OriginTarget::write(std::uint64_t offset, std::span<const std::byte> data) {
+  if (offset < writer_->end()) CSNAP_TRY(leave_order());
   CSNAP_TRY(writer_->write(offset, data));
   return Clock::now() - saved_ < kSaveEvery ? Status() : save_position();
 }
 
 Status OriginTarget::zero(std::uint64_t offset, std::uint64_t length) {
-  in_order_ = false;
+  CSNAP_TRY(leave_order());
   CSNAP_TRY(writer_->drain());
   return origin_->zero(offset, length);
 }
@@ -285,7 +293,7 @@ Result<Volume*> OriginTarget::received_volume(const StreamIdentity& identity,
 
 Status OriginTarget::clone(const std::optional<StreamIdentity>& from, const std::string& path,
                            std::uint64_t from_offset, std::uint64_t offset, std::uint64_t length) {
-  in_order_ = false;
+  CSNAP_TRY(leave_order());
   CSNAP_TRY(writer_->drain());
   Volume* source = origin_.get();
   if (from) {
@@ -300,7 +308,6 @@ Status OriginTarget::save_position() {
   CSNAP_TRY(writer_->failure());
   CSNAP_TRY(origin_->flush());
   u.offset = std::max(u.offset, below);
-  u.resumable = u.resumable && in_order_ && writer_->ascending();
   saved_ = Clock::now();
   return save();
 }

@@ -87,6 +87,7 @@ class OriginTarget : public ReceiveTarget {
   Result<Volume*> received_volume(const StreamIdentity& identity, const std::string& path);
   Status copy(Volume& from, std::uint64_t from_offset, WriteBehind& writer, std::uint64_t offset,
               std::uint64_t length);
+  Status leave_order();
   Status save_position();
   Status save();
 
@@ -100,7 +101,6 @@ class OriginTarget : public ReceiveTarget {
   std::unique_ptr<WriteBehind> writer_;
   std::map<std::uint64_t, std::unique_ptr<Volume>> sources_;  // of clones, by id
   bool left_as_it_is_ = false;
-  bool in_order_ = true;  // zero() and clone() were not called
   Clock::time_point saved_;
 };
 

@@ -77,7 +77,6 @@ void WriteBehind::send_off() {
 }
 
 Status WriteBehind::write(std::uint64_t offset, std::span<const std::byte> data) {
-  if (offset < end_) ascending_ = false;
   end_ = offset + data.size();
   while (!data.empty()) {
     if (filling_ != nullptr) {

@@ -31,8 +31,7 @@ class WriteBehind {
   // failure(), asked after it, is not ok.
   std::uint64_t written_below();
   Status failure();
-  // No write began below the end of the one before it.
-  bool ascending() const { return ascending_; }
+  std::uint64_t end() const { return end_; }  // of the last write
 
  private:
   static constexpr std::size_t kBatchBytes = 2u << 20;
@@ -54,8 +53,7 @@ class WriteBehind {
 
   Volume& volume_;
   Batch* filling_ = nullptr;
-  std::uint64_t end_ = 0;  // of the last write
-  bool ascending_ = true;
+  std::uint64_t end_ = 0;
 
   std::mutex mutex_;  // of all below
   std::condition_variable changed_;
