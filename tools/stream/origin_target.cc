@@ -161,6 +161,7 @@ Result<std::string> OriginTarget::begin_incremental(const StreamBegin& begin) {
       begin.name, begin.identity, begin.parent, SnapshotId(parent.id), path, 0, false};
   CSNAP_TRY(save());
   if (!undone) CSNAP_TRY(copy_back(parent.id, changed));
+  CSNAP_TRY(flush());
   receiving_->resumable = true;
   receiving_->undone = false;
   CSNAP_TRY(save());
@@ -180,6 +181,7 @@ Result<std::string> OriginTarget::begin_full(const StreamBegin& begin) {
       UnfinishedReceive{begin.name, begin.identity, std::nullopt, kOrigin, "", 0, false, false};
   CSNAP_TRY(save());
   if (options_.force || by_us) CSNAP_TRY(clear(false));
+  CSNAP_TRY(flush());
   receiving_->resumable = true;
   CSNAP_TRY(save());
   return std::string();
@@ -302,11 +304,17 @@ Status OriginTarget::clone(const std::optional<StreamIdentity>& from, const std:
   return copy(*source, from_offset, *writer_, offset, length);
 }
 
+// What one that failed has lost the next one may take for written: it is asked no more.
+Status OriginTarget::flush() {
+  if (flushes_.ok()) flushes_ = origin_->flush();
+  return flushes_;
+}
+
 Status OriginTarget::save_position() {
   auto& u = *receiving_;
   const std::uint64_t below = writer_->written_below();
   CSNAP_TRY(writer_->failure());
-  CSNAP_TRY(origin_->flush());
+  CSNAP_TRY(flush());
   u.offset = std::max(u.offset, below);
   saved_ = Clock::now();
   return save();
@@ -356,24 +364,31 @@ Status OriginTarget::roll_back() {
                         "; csnap-admin receive --abort --force leaves the origin as it is");
     CSNAP_TRY(copy_back(parent, *changed));
   }
-  CSNAP_TRY(origin_->flush());
+  CSNAP_TRY(flush());
   receiving_->undone = true;
   return save();
 }
 
 Status OriginTarget::finish() {
   CSNAP_TRY(writer_->drain());
-  CSNAP_TRY(origin_->flush());
-  CSNAP_TRY(save());
-  const StreamIdentity identity = receiving_->identity;
+  CSNAP_TRY(save_position());
   const auto made = admin_.create(receiving_->name, origin_->session());
-  CSNAP_ASSIGN(list_, admin_.list());
-  // It may have been made although the answer was lost.
-  const bool there = std::ranges::any_of(
-      list_.snapshots, [&](const auto& e) { return !e.deleting && e.received == identity; });
-  if (!there) return made.status();
+  if (!made.ok()) {
+    CSNAP_ASSIGN(const bool there, was_made());
+    if (!there) return made.status();
+  }
   receiving_.reset();
   return {};
+}
+
+// It may have been although the answer was lost.
+Result<bool> OriginTarget::was_made() {
+  CSNAP_ASSIGN(const auto status, admin_.status());
+  CSNAP_ASSIGN(const auto list, admin_.list());
+  return !status.replication.receiving &&
+         std::ranges::any_of(list.snapshots, [&](const auto& e) {
+           return !e.deleting && e.name == receiving_->name && e.received == receiving_->identity;
+         });
 }
 
 }  // namespace csnap

@@ -88,8 +88,10 @@ class OriginTarget : public ReceiveTarget {
   Status copy(Volume& from, std::uint64_t from_offset, WriteBehind& writer, std::uint64_t offset,
               std::uint64_t length);
   Status leave_order();
+  Status flush();
   Status save_position();
   Status save();
+  Result<bool> was_made();
 
   using Clock = std::chrono::steady_clock;
   Admin& admin_;
@@ -100,6 +102,7 @@ class OriginTarget : public ReceiveTarget {
   std::unique_ptr<Volume> origin_;
   std::unique_ptr<WriteBehind> writer_;
   std::map<std::uint64_t, std::unique_ptr<Volume>> sources_;  // of clones, by id
+  Status flushes_;  // the first that failed
   bool left_as_it_is_ = false;
   Clock::time_point saved_;
 };
