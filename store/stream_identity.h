@@ -14,7 +14,7 @@ namespace csnap {
 struct StreamIdentity {
   Uuid uuid;
   std::uint64_t ctransid = 0;
-  bool operator==(const StreamIdentity&) const = default;
+  auto operator<=>(const StreamIdentity&) const = default;
   std::string to_string() const { return uuid.to_string() + "@" + std::to_string(ctransid); }
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "test/stream/receive_rig.h"
+#include "tools/stream/stream_writer.h"
 
 namespace csnap {
 namespace {
@@ -17,6 +18,20 @@ constexpr std::uint64_t kMiddle = ReceiveRig::kSize / 2;
 
 std::vector<std::byte> block(unsigned fill) {
   return std::vector<std::byte>(4096, static_cast<std::byte>(fill));
+}
+
+// A whole volume that is full of a byte.
+std::vector<std::byte> whole_stream(const std::string& name, const StreamIdentity& identity,
+                                    unsigned fill) {
+  std::vector<std::byte> bytes;
+  StreamWriter writer(bytes);
+  writer.header();
+  writer.subvolume(name, identity);
+  writer.make_file("volume.img");
+  for (std::uint64_t at = 0; at < ReceiveRig::kSize; at += 4096)
+    writer.write("volume.img", at, block(fill));
+  writer.end();
+  return bytes;
 }
 
 }  // namespace
@@ -69,12 +84,70 @@ TEST_CASE("another snapshot is not taken for the one that could not be made") {
   const auto target = rig.target(true);
   rig.begin(*target, "two", kOne);
   REQUIRE(target->write(0, block(2)).ok());
-  SECTION("the name") { REQUIRE(rig.admin().rename("other", "two").ok()); }
+  SECTION("the name") { rig.rename("other", "two"); }
   SECTION("the name and what it was received as") {
-    REQUIRE(rig.admin().rename("one", "two").ok());
+    rig.rename("one", "two");
   }
   CHECK(target->finish().code() == Code::exists);
   CHECK(rig.receiving());
+}
+
+TEST_CASE("a source of clones that is written to before the end makes no snapshot") {
+  ReceiveRig rig;
+  rig.receive("one", kOne, std::byte{1});
+  const auto target = rig.target(true);
+  rig.begin(*target, "two", kTwo);
+  REQUIRE(target->clone(kOne, "volume.img", 0, 0, ReceiveRig::kSize).ok());
+  const bool written = GENERATE(false, true), sealed = GENERATE(false, true);
+  if (written) rig.write("one", 0, std::byte{3});
+  if (sealed) REQUIRE(rig.admin().seal("one").ok());
+  const Status finished = target->finish();
+  if (!written) {
+    CHECK(finished.ok());
+    CHECK(rig.first_byte("two") == std::byte{1});
+    return;
+  }
+  CHECK(finished.code() == Code::not_found);
+  CHECK(finished.message().find("'one'") != std::string::npos);
+  CHECK(rig.receiving());
+}
+
+TEST_CASE("a stream whose name is taken at its end is kept whole") {
+  ReceiveRig rig;
+  rig.receive("one", kOne, std::byte{1});
+  auto target = rig.target(true);
+  const auto outcome = rig.feed(*target, whole_stream("two", kTwo, 2),
+                                [&] { rig.rename("one", "two"); });
+  CHECK(outcome.status.code() == Code::exists);
+  CHECK(outcome.status.message().find("rename one of the two") != std::string::npos);
+  REQUIRE(outcome.token);
+  CHECK(outcome.token->offset == ReceiveRig::kSize);
+  target.reset();
+  rig.rename("two", "one");
+  std::vector<std::byte> rest;
+  StreamWriter writer(rest);
+  writer.header();
+  writer.snapshot("two", kTwo, kTwo, outcome.token->offset);
+  writer.end();
+  target = rig.target();
+  CHECK(rig.feed(*target, rest).status.ok());
+  CHECK(rig.first_byte("two") == std::byte{2});
+}
+
+TEST_CASE("a stream whose name is taken is undone where it cannot be gone on with") {
+  ReceiveRig rig;
+  rig.receive("one", kOne, std::byte{1});
+  const auto target = rig.target(true);
+  auto bytes = whole_stream("two", kTwo, 2);
+  bytes.resize(bytes.size() - sizeof(CommandHeaderDisk));
+  StreamWriter writer(bytes);
+  writer.write("volume.img", 0, block(3));
+  writer.end();
+  const auto outcome =
+      rig.feed(*target, bytes, [&] { rig.rename("one", "two"); });
+  CHECK(outcome.status.code() == Code::exists);
+  CHECK_FALSE(outcome.token);
+  CHECK(rig.receiving()->undone);
 }
 
 }  // namespace csnap

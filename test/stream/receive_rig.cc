@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/stream/receive_rig.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -98,6 +99,26 @@ void ReceiveRig::receive(const std::string& name, const StreamIdentity& identity
   const Status finished = there->finish();
   INFO(finished.to_string());
   REQUIRE(finished.ok());
+}
+
+ReceiveOutcome ReceiveRig::feed(OriginTarget& target, std::span<const std::byte> bytes,
+                                const std::function<void()>& before_end) {
+  const int fd = ::memfd_create("stream", MFD_CLOEXEC);
+  REQUIRE(::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  REQUIRE(::lseek(fd, 0, SEEK_SET) == 0);
+  ByteInput input(fd, "the test");
+  int turns = 0;
+  const ReceiveOutcome outcome = receive_streams(input, target, [&](std::uint64_t) {
+    if (++turns == 3 && before_end) before_end();  // the first bytes come alone
+  });
+  ::close(fd);
+  return outcome;
+}
+
+void ReceiveRig::rename(const std::string& from, const std::string& to) {
+  const Status renamed = admin_->rename(from, to);
+  INFO(renamed.to_string());
+  REQUIRE(renamed.ok());
 }
 
 void ReceiveRig::write(const std::string& volume_name, std::uint64_t offset, std::byte fill) {

@@ -3,7 +3,9 @@
 // Threading: one thread calls; the server has one of its own.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 
@@ -11,6 +13,7 @@
 #include "server/daemon.h"
 #include "test/store/temporary.h"
 #include "tools/stream/origin_target.h"
+#include "tools/stream/receiver.h"
 
 namespace csnap {
 
@@ -33,6 +36,10 @@ class ReceiveRig {
   void begin(OriginTarget& target, const std::string& name, const StreamIdentity& identity);
   // Receives one that is full of this byte.
   void receive(const std::string& name, const StreamIdentity& identity, std::byte fill);
+  // What comes of bytes that are fed to it; before_end: called when some have been applied.
+  ReceiveOutcome feed(OriginTarget& target, std::span<const std::byte> bytes,
+                      const std::function<void()>& before_end = {});
+  void rename(const std::string& from, const std::string& to);
   void write(const std::string& volume_name, std::uint64_t offset, std::byte fill);
   std::byte first_byte(const std::string& volume_name);
 

@@ -111,6 +111,8 @@ Status OriginTarget::named(const std::string& path) {
 Result<std::string> OriginTarget::begin(const StreamBegin& begin) {
   CSNAP_ASSIGN(list_, admin_.list());
   CSNAP_TRY(check_name(begin.name));
+  sources_.clear();
+  whole_ = false;
   writer_ = std::make_unique<WriteBehind>(*origin_);
   saved_ = Clock::now();
   CSNAP_ASSIGN(std::string path, begin_any(begin));
@@ -281,12 +283,11 @@ Result<Volume*> OriginTarget::received_volume(const StreamIdentity& identity,
   if (!found.ok() || (!(*found)->received_path.empty() && (*found)->received_path != path))
     return Status(Code::not_found, "the stream clones from " + path + " of " +
                                        identity.to_string() + ", which is not here");
-  const std::uint64_t id = (*found)->id;
-  auto& volume = sources_[id];
+  auto& volume = sources_[identity];
   if (!volume) {
     OpenOptions options;
     options.addresses = options_.addresses;
-    options.volume_id = id;
+    options.volume_id = (*found)->id;
     options.read_only = true;
     CSNAP_ASSIGN(volume, Volume::open(options));
   }
@@ -371,13 +372,31 @@ Status OriginTarget::roll_back() {
 
 Status OriginTarget::finish() {
   CSNAP_TRY(writer_->drain());
+  CSNAP_TRY(check_sources());
   CSNAP_TRY(save_position());
+  whole_ = true;
   const auto made = admin_.create(receiving_->name, origin_->session());
   if (!made.ok()) {
     CSNAP_ASSIGN(const bool there, was_made());
+    if (!there && made.status().code() == Code::exists && whole())
+      return Status(Code::exists, made.status().message() +
+                                      "; rename one of the two, for all of the stream is here");
     if (!there) return made.status();
   }
   receiving_.reset();
+  return {};
+}
+
+// What was cloned from was to the end what the stream calls it.
+Status OriginTarget::check_sources() {
+  if (sources_.empty()) return {};
+  CSNAP_ASSIGN(list_, admin_.list());
+  for (const auto& [identity, volume] : sources_) {
+    const auto found = find(identity);
+    if (!found.ok() || (*found)->id != volume->id())
+      return Status(Code::not_found, "'" + volume->name() + "', from which the stream clones, was " +
+                                         "written to or deleted meanwhile");
+  }
   return {};
 }
 

@@ -68,6 +68,8 @@ class OriginTarget : public ReceiveTarget {
   // With force, when the snapshot that it was at is gone: it stays as it is.
   Status roll_back();
   bool left_as_it_is() const { return left_as_it_is_; }
+  // All of a stream is here, and can be gone on with: only the snapshot could not be made.
+  bool whole() const { return whole_ && token(); }
   // Of what is unfinished, if it can be gone on with.
   std::optional<ResumeToken> token() const { return token_of(receiving_); }
   std::uint64_t reached() { return writer_ ? writer_->written_below() : 0; }
@@ -91,6 +93,7 @@ class OriginTarget : public ReceiveTarget {
   Status flush();
   Status save_position();
   Status save();
+  Status check_sources();
   Result<bool> was_made();
 
   using Clock = std::chrono::steady_clock;
@@ -101,9 +104,10 @@ class OriginTarget : public ReceiveTarget {
   Admin::SnapshotList list_;
   std::unique_ptr<Volume> origin_;
   std::unique_ptr<WriteBehind> writer_;
-  std::map<std::uint64_t, std::unique_ptr<Volume>> sources_;  // of clones, by id
+  std::map<StreamIdentity, std::unique_ptr<Volume>> sources_;  // of clones
   Status flushes_;  // the first that failed
   bool left_as_it_is_ = false;
+  bool whole_ = false;
   Clock::time_point saved_;
 };
 

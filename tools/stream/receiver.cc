@@ -56,7 +56,7 @@ ReceiveOutcome receive_streams(ByteInput& input, OriginTarget& target,
   outcome.counts = applier.counts();
   outcome.bytes_in = input.taken();
   if (outcome.status.ok() || !applier.receiving()) return outcome;
-  if (stream_is_bad(outcome.status)) {
+  if (stream_is_bad(outcome.status) && !target.whole()) {
     if (const Status undone = target.roll_back(); !undone.ok())
       outcome.status = outcome.status.with_context("and the origin could not be brought back (" +
                                                    undone.message() + ")");

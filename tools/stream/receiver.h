@@ -17,7 +17,8 @@ struct ReceiveOutcome {
   std::optional<ResumeToken> token;  // after a failure: where to go on
 };
 
-// A stream that is cut off leaves what came of it, to go on with; a bad one is undone.
+// A stream that is cut off leaves what came of it, to go on with, and so does one that is whole but
+// for its snapshot, as when the name is taken; a bad one is undone.
 ReceiveOutcome receive_streams(ByteInput& input, OriginTarget& target,
                                const std::function<void(std::uint64_t reached)>& progress);
 
