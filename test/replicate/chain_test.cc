@@ -127,6 +127,23 @@ TEST_CASE_METHOD(Fixture, "What was written to is not common, on either side") {
   }
 }
 
+TEST_CASE_METHOD(Fixture, "The volume is called what it was called there") {
+  CHECK(plan("a")->file == "volume.img");
+  ours.at("a").received_path = "here.img";
+  CHECK(plan("b")->file == "here.img");
+  theirs.receive(ours.at("a")).received_path = "there.img";
+  CHECK(plan("c")->file == "there.img");
+  theirs.replication.receiving =
+      UnfinishedReceive{"b", {ours.at("b").uuid, 2}, StreamIdentity{ours.at("a").uuid, 1},
+                        SnapshotId(1), "cut/off.img", 4096, true, false};
+  CHECK(plan("c")->file == "cut/off.img");
+  // One that was made there and sent here comes back.
+  theirs.replication.receiving.reset();
+  ours.receive(theirs.make("x")).received_path = "here.img";
+  ours.make("y");
+  CHECK(plan("y", true)->file == "volume.img");
+}
+
 TEST_CASE_METHOD(Fixture, "Nothing older is sent behind what is newer") {
   theirs.receive(ours.at("b"));
   CHECK(steps("a") == "invalid");

@@ -5,6 +5,7 @@
 
 #include "tools/stream/origin_target.h"
 #include "tools/stream/sender.h"
+#include "tools/stream/stream_format.h"
 
 namespace csnap {
 namespace {
@@ -78,6 +79,16 @@ std::optional<ResumeToken> fitting_token(const Replication& there, const ChainSt
   return token->parent == parent ? token : std::nullopt;
 }
 
+// The receiver goes by what it called the volume before.
+std::string file_of(const Chain& chain, const Admin::SnapshotList& theirs,
+                    const Replication& there) {
+  const ChainStep& first = chain.steps.front();
+  const std::string& file = first.resume    ? there.receiving->path
+                            : chain.common ? find_there(theirs, *chain.common)->received_path
+                                           : first.snapshot.received_path;
+  return file.empty() ? kVolumeFile : file;
+}
+
 }  // namespace
 
 const Entry* newest_live(const Admin::SnapshotList& list) {
@@ -110,6 +121,7 @@ Result<Chain> plan_chain(const Admin::SnapshotList& ours, const Admin::SnapshotL
   }
   CSNAP_TRY(check_names(theirs, chain.steps));
   chain.steps.front().resume = fitting_token(there, chain.steps.front());
+  chain.file = file_of(chain, theirs, there);
   // What was begun had been allowed.
   if (!force && !chain.steps.front().resume) CSNAP_TRY(check_history(theirs, common));
   return chain;

@@ -22,6 +22,7 @@ struct ChainStep {
 struct Chain {
   std::optional<Admin::SnapshotEntry> common;  // the newest of ours that is there
   std::vector<ChainStep> steps;                // none: there is nothing to do
+  std::string file;                            // what the volume is called in all of them
 };
 
 // By id, that is in the order in which they were made; null: none.

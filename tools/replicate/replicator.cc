@@ -69,17 +69,18 @@ Result<bool> Replicator::try_to_bring_next(Admin& ours, const Goal& goal, bool f
   beginning.unlock();
   if (planned->steps.empty()) return false;
   const ChainStep& step = planned->steps.front();
-  CSNAP_TRY(send(ours, step, force));
+  CSNAP_TRY(send(ours, step, planned->file, force));
   CSNAP_TRY(record(ours, other.list.store, step.snapshot));
   return planned->steps.size() > 1;
 }
 
-Status Replicator::send(Admin& ours, const ChainStep& step, bool force) {
+Status Replicator::send(Admin& ours, const ChainStep& step, const std::string& file, bool force) {
   const std::string& name = step.snapshot.name;
   SendOptions what;
   what.addresses = options_.addresses;
   what.name = name;
   if (step.parent) what.parent = step.parent->name;
+  what.file = file;
   what.resume = step.resume;
   what.give_up_after = kServerAway;
   CSNAP_ASSIGN(const auto sender, Sender::prepare(ours, what));

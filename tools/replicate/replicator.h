@@ -68,7 +68,7 @@ class Replicator {
 
  private:
   Result<bool> try_to_bring_next(Admin& ours, const Goal& goal, bool force);
-  Status send(Admin& ours, const ChainStep& step, bool force);
+  Status send(Admin& ours, const ChainStep& step, const std::string& file, bool force);
   Status record(Admin& ours, const Uuid& store, const Admin::SnapshotEntry& arrived);
   Status make_room(Admin& ours, const Uuid& store);
 
