@@ -133,9 +133,14 @@ TEST_CASE_METHOD(Fixture, "The volume is called what it was called there") {
   CHECK(plan("b")->file == "here.img");
   theirs.receive(ours.at("a")).received_path = "there.img";
   CHECK(plan("c")->file == "there.img");
-  theirs.replication.receiving =
-      UnfinishedReceive{"b", {ours.at("b").uuid, 2}, StreamIdentity{ours.at("a").uuid, 1},
-                        SnapshotId(1), "cut/off.img", 4096, true, false};
+  theirs.replication.receiving = UnfinishedReceive{"b",
+                                                   {ours.at("b").uuid, 2},
+                                                   StreamIdentity{ours.at("a").uuid, 1},
+                                                   SnapshotId(1),
+                                                   "cut/off.img",
+                                                   4096,
+                                                   true,
+                                                   false};
   CHECK(plan("c")->file == "cut/off.img");
   // One that was made there and sent here comes back.
   theirs.replication.receiving.reset();

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <random>
@@ -74,6 +75,31 @@ TEST_CASE("what was compressed and then damaged is refused") {
   byte = static_cast<char>(byte ^ 16);
   REQUIRE(::pwrite(file.fd, &byte, 1, at) == 1);
   CHECK(read_all(file.fd, 1'000'000).status().code() == Code::corrupt);
+}
+
+TEST_CASE("a silence that is too long is the end of an input that has a limit for it") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe(ends.data()) == 0);
+  ByteInput input(ends[0], "the pipe", std::chrono::milliseconds(10));
+  std::array<std::byte, 5> bytes{};
+  REQUIRE(::write(ends[1], "12345", 5) == 5);
+  CHECK(*input.read(bytes) == 4);
+  CHECK(*input.read(bytes) == 1);
+  const auto silent = input.read(bytes);
+  CHECK(silent.status().code() == Code::io_error);
+  CHECK(silent.status().message().find("nothing came") != std::string::npos);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST_CASE("what is flushed has gone out, compressed or not") {
+  const test::TemporaryDirectory folder;
+  const OpenFile file(folder.path() + "/bytes");
+  ByteOutput output(file.fd, "the file", {GENERATE(false, true), 0});
+  const auto bytes = repeating_bytes(1000);
+  REQUIRE(output.write(bytes).ok());
+  REQUIRE(output.flush().ok());
+  CHECK(*read_all(file.fd, 10'000) == bytes);
 }
 
 TEST_CASE("a pipe whose reader has gone is told as such") {

@@ -3,10 +3,16 @@
 // if this one were killed at that moment.
 #include "tools/stream/origin_target.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
 #include <catch2/catch.hpp>
 #include <vector>
 
+#include "test/stream/memory_target.h"
 #include "test/stream/receive_rig.h"
+#include "tools/stream/sender.h"
 #include "tools/stream/stream_writer.h"
 
 namespace csnap {
@@ -44,9 +50,15 @@ TEST_CASE("what is out of order is not gone on with, also by who comes after a k
   REQUIRE(target->keep().ok());
   REQUIRE(rig.receiving()->resumable);
   Status done;
-  SECTION("zeros") { done = target->zero(0, 4096); }
-  SECTION("a clone") { done = target->clone(std::nullopt, "volume.img", kMiddle, 0, 4096); }
-  SECTION("a write before the last one") { done = target->write(0, block(2)); }
+  SECTION("zeros") {
+    done = target->zero(0, 4096);
+  }
+  SECTION("a clone") {
+    done = target->clone(std::nullopt, "volume.img", kMiddle, 0, 4096);
+  }
+  SECTION("a write before the last one") {
+    done = target->write(0, block(2));
+  }
   REQUIRE(done.ok());
   CHECK_FALSE(rig.receiving()->resumable);
   CHECK_FALSE(target->token());
@@ -84,7 +96,9 @@ TEST_CASE("another snapshot is not taken for the one that could not be made") {
   const auto target = rig.target(true);
   rig.begin(*target, "two", kOne);
   REQUIRE(target->write(0, block(2)).ok());
-  SECTION("the name") { rig.rename("other", "two"); }
+  SECTION("the name") {
+    rig.rename("other", "two");
+  }
   SECTION("the name and what it was received as") {
     rig.rename("one", "two");
   }
@@ -112,12 +126,56 @@ TEST_CASE("a source of clones that is written to before the end makes no snapsho
   CHECK(rig.receiving());
 }
 
+TEST_CASE("a peer that falls silent is cut off, and what came is kept") {
+  ReceiveRig rig;
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  ByteInput input(ends[0], "the peer", std::chrono::milliseconds(10));
+  StreamReader reader;
+  CHECK(await_stream(input, reader).code() == Code::io_error);
+  const auto bytes = whole_stream("one", kOne, 1);
+  REQUIRE(::write(ends[1], bytes.data(), 20'000) == 20'000);
+  REQUIRE(await_stream(input, reader).ok());
+  const auto target = rig.target();
+  const auto outcome = receive_streams(input, reader, *target, [](std::uint64_t) {});
+  CHECK(outcome.status.code() == Code::io_error);
+  REQUIRE(outcome.token);
+  CHECK(outcome.token->offset == 4 * 4096);
+  CHECK(rig.receiving()->resumable);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST_CASE("who sends a volume of zeros gives signs of life, which do not matter") {
+  ReceiveRig rig;
+  REQUIRE(rig.admin().create("one").ok());
+  SendOptions options;
+  options.addresses = rig.volume().addresses;
+  options.name = "one";
+  options.sign_of_life = std::chrono::milliseconds(GENERATE(0, 60'000));
+  const auto sender = Sender::prepare(rig.admin(), options);
+  REQUIRE(sender.ok());
+  std::vector<std::byte> bytes;
+  ByteOutput output(
+      [&](std::span<const std::byte> more) {
+        bytes.insert(bytes.end(), more.begin(), more.end());
+        return Status();
+      },
+      {});
+  REQUIRE((*sender)->send(output, [](std::uint64_t) {}).ok());
+  MemoryTarget target(ReceiveRig::kSize);
+  StreamApplier applier(target);
+  CHECK(apply_stream(bytes, bytes.size(), applier).ok());
+  // Besides what is ignored at the end.
+  CHECK(applier.counts().ignored == (options.sign_of_life.count() == 0 ? 3 : 2));
+}
+
 TEST_CASE("a stream whose name is taken at its end is kept whole") {
   ReceiveRig rig;
   rig.receive("one", kOne, std::byte{1});
   auto target = rig.target(true);
-  const auto outcome = rig.feed(*target, whole_stream("two", kTwo, 2),
-                                [&] { rig.rename("one", "two"); });
+  const auto outcome =
+      rig.feed(*target, whole_stream("two", kTwo, 2), [&] { rig.rename("one", "two"); });
   CHECK(outcome.status.code() == Code::exists);
   CHECK(outcome.status.message().find("rename one of the two") != std::string::npos);
   REQUIRE(outcome.token);
@@ -143,8 +201,7 @@ TEST_CASE("a stream whose name is taken is undone where it cannot be gone on wit
   StreamWriter writer(bytes);
   writer.write("volume.img", 0, block(3));
   writer.end();
-  const auto outcome =
-      rig.feed(*target, bytes, [&] { rig.rename("one", "two"); });
+  const auto outcome = rig.feed(*target, bytes, [&] { rig.rename("one", "two"); });
   CHECK(outcome.status.code() == Code::exists);
   CHECK_FALSE(outcome.token);
   CHECK(rig.receiving()->undone);

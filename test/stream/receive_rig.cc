@@ -11,6 +11,7 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <future>
 #include <vector>
 
@@ -47,7 +48,9 @@ ReceiveRig::ReceiveRig() {
   options_.lease_ms = 1000;
   std::promise<void> ready;
   options_.ready = [&](const std::string&) { ready.set_value(); };
-  server_ = std::thread([this] { static_cast<void>(run_daemon(options_)); });
+  server_ = std::thread([this] {
+    if (!run_daemon(options_).ok()) std::abort();  // the log says why
+  });
   ready.get_future().wait();
   AdminOptions options;
   options.addresses = volume().addresses;
@@ -71,8 +74,7 @@ OpenOptions ReceiveRig::volume(const std::string& name) const {
 }
 
 std::unique_ptr<OriginTarget> ReceiveRig::target(bool force, bool replica) {
-  auto target =
-      OriginTarget::open(*admin_, {volume().addresses, force, replica, "volume.img"});
+  auto target = OriginTarget::open(*admin_, {volume().addresses, force, replica, "volume.img"});
   INFO(target.status().to_string());
   REQUIRE(target.ok());
   return std::move(*target);
@@ -107,8 +109,9 @@ ReceiveOutcome ReceiveRig::feed(OriginTarget& target, std::span<const std::byte>
   REQUIRE(::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
   REQUIRE(::lseek(fd, 0, SEEK_SET) == 0);
   ByteInput input(fd, "the test");
+  StreamReader reader;
   int turns = 0;
-  const ReceiveOutcome outcome = receive_streams(input, target, [&](std::uint64_t) {
+  const ReceiveOutcome outcome = receive_streams(input, reader, target, [&](std::uint64_t) {
     if (++turns == 3 && before_end) before_end();  // the first bytes come alone
   });
   ::close(fd);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A server that serves a small origin, in this process, for who receives streams into it.
+// One at a time in a process, for a signal ends it.
 // Threading: one thread calls; the server has one of its own.
 #pragma once
 

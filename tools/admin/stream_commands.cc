@@ -33,6 +33,10 @@ namespace {
 namespace json = boost::json;
 
 constexpr int kPipeBytes = 1 << 20;
+// Of a peer that is there and says nothing, which keeps others from the origin. Who sends a volume
+// of zeros says something every minute.
+constexpr std::chrono::minutes kSilence{10};
+
 bool is_socket(int fd) {
   struct stat there {};
   return ::fstat(fd, &there) == 0 && S_ISSOCK(there.st_mode);
@@ -270,18 +274,26 @@ Status receive_snapshots(Admin& admin, const AdminCommandLine& line, bool& told)
     CSNAP_ASSIGN(const auto status, admin.status());
     return tell_token(line, token_of(status.replication.receiving));
   }
-  CSNAP_ASSIGN(auto target,
-               OriginTarget::open(admin, {line.addresses, line.force, options.replica,
-                                          options.file.empty() ? kVolumeFile : options.file}));
-  if (options.abort) return abort_receive(line, *target);
-  CSNAP_TRY(check_resume(options, target->token()));
+  const auto open_target = [&] {
+    return OriginTarget::open(admin, {line.addresses, line.force, options.replica,
+                                      options.file.empty() ? kVolumeFile : options.file});
+  };
+  if (options.abort) {
+    CSNAP_ASSIGN(const auto target, open_target());
+    return abort_receive(line, *target);
+  }
   CSNAP_ASSIGN(const auto file, StreamFile::input(options.input));
   std::signal(SIGPIPE, SIG_IGN);  // whoever sent may not care what came of it
   end_input_on_signal(file.fd());
-  ByteInput input(file.fd(), file.name());
+  ByteInput input(file.fd(), file.name(),
+                  is_socket(file.fd()) ? kSilence : std::chrono::seconds(0));
+  StreamReader reader;
+  CSNAP_TRY(await_stream(input, reader));
+  CSNAP_ASSIGN(const auto target, open_target());
+  CSNAP_TRY(check_resume(options, target->token()));
   StreamProgress progress("receiving", show_progress(line), target->size());
-  const ReceiveOutcome outcome =
-      receive_streams(input, *target, [&](std::uint64_t reached) { progress.update(reached); });
+  const ReceiveOutcome outcome = receive_streams(
+      input, reader, *target, [&](std::uint64_t reached) { progress.update(reached); });
   if (outcome.status.ok()) {
     tell_received(line, outcome);
     return {};

@@ -83,7 +83,7 @@ std::optional<ResumeToken> fitting_token(const Replication& there, const ChainSt
 std::string file_of(const Chain& chain, const Admin::SnapshotList& theirs,
                     const Replication& there) {
   const ChainStep& first = chain.steps.front();
-  const std::string& file = first.resume    ? there.receiving->path
+  const std::string& file = first.resume   ? there.receiving->path
                             : chain.common ? find_there(theirs, *chain.common)->received_path
                                            : first.snapshot.received_path;
   return file.empty() ? kVolumeFile : file;

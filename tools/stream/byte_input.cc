@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/stream/byte_input.h"
 
+#include <poll.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -16,13 +17,30 @@
 
 namespace csnap {
 
-ByteInput::ByteInput(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
+ByteInput::ByteInput(int fd, std::string name, std::chrono::milliseconds patience)
+    : fd_(fd), name_(std::move(name)), patience_(patience) {}
 
 ByteInput::~ByteInput() {
   ZSTD_freeDCtx(zstd_);
 }
 
+// A failure to wait is one to read, too, which is told then.
+Status ByteInput::await() const {
+  if (patience_.count() == 0) return {};
+  for (;;) {
+    pollfd ready{fd_, POLLIN, 0};
+    const int n = ::poll(&ready, 1, static_cast<int>(patience_.count()));
+    if (n < 0 && errno == EINTR) continue;
+    if (n != 0) return {};
+    return Status(Code::io_error,
+                  name_ + ": nothing came for " +
+                      std::to_string(duration_cast<std::chrono::seconds>(patience_).count()) +
+                      " s, so it counts as cut off");
+  }
+}
+
 Result<std::size_t> ByteInput::fill(std::span<std::byte> room) {
+  CSNAP_TRY(await());
   for (;;) {
     const ssize_t n = ::read(fd_, room.data(), room.size());
     if (n < 0 && errno == EINTR) continue;

@@ -3,6 +3,7 @@
 // Threading: one thread. Errors: io_error; corrupt for what zstd cannot read.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -17,7 +18,8 @@ namespace csnap {
 
 class ByteInput {
  public:
-  ByteInput(int fd, std::string name);  // the descriptor stays the caller's
+  // The descriptor stays the caller's. patience: so long a silence is a failure; 0: none is.
+  ByteInput(int fd, std::string name, std::chrono::milliseconds patience = {});
   ~ByteInput();
   ByteInput(const ByteInput&) = delete;
   ByteInput& operator=(const ByteInput&) = delete;
@@ -30,12 +32,14 @@ class ByteInput {
  private:
   enum class Form : std::uint8_t { unknown, plain, zstd };
 
+  Status await() const;
   Result<std::size_t> fill(std::span<std::byte> room);
   Status look();
   Result<std::size_t> decompress(std::span<std::byte> room);
 
   const int fd_;
   const std::string name_;
+  const std::chrono::milliseconds patience_;
   Form form_ = Form::unknown;
   std::vector<std::byte> front_;  // read before the form was known, or to be decompressed
   std::size_t front_used_ = 0;

@@ -75,25 +75,30 @@ Status ByteOutput::put(std::span<const std::byte> bytes) {
   return {};
 }
 
-Status ByteOutput::compress(std::span<const std::byte> bytes, bool last) {
+// how: a ZSTD_EndDirective.
+Status ByteOutput::compress(std::span<const std::byte> bytes, int how) {
   ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
   for (;;) {
     ZSTD_outBuffer out{compressed_.data(), compressed_.size(), 0};
     const std::size_t left =
-        ZSTD_compressStream2(zstd_, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
+        ZSTD_compressStream2(zstd_, &out, &in, static_cast<ZSTD_EndDirective>(how));
     if (ZSTD_isError(left) != 0)
       return Status(Code::internal, std::string("zstd: ") + ZSTD_getErrorName(left));
     CSNAP_TRY(put(std::span(compressed_).first(out.pos)));
-    if (last ? left == 0 : in.pos == in.size) return {};
+    if (how == ZSTD_e_continue ? in.pos == in.size : left == 0) return {};
   }
 }
 
 Status ByteOutput::write(std::span<const std::byte> bytes) {
-  return zstd_ != nullptr ? compress(bytes, false) : put(bytes);
+  return zstd_ != nullptr ? compress(bytes, ZSTD_e_continue) : put(bytes);
+}
+
+Status ByteOutput::flush() {
+  return zstd_ != nullptr ? compress({}, ZSTD_e_flush) : Status();
 }
 
 Status ByteOutput::finish() {
-  return zstd_ != nullptr ? compress({}, true) : Status();
+  return zstd_ != nullptr ? compress({}, ZSTD_e_end) : Status();
 }
 
 }  // namespace csnap

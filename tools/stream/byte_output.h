@@ -50,12 +50,14 @@ class ByteOutput {
   ByteOutput& operator=(const ByteOutput&) = delete;
 
   Status write(std::span<const std::byte> bytes);
+  // All that was written goes out.
+  Status flush();
   // What was compressed goes out whole. Nothing may be written after it.
   Status finish();
   std::uint64_t written() const { return written_; }  // bytes that went out
 
  private:
-  Status compress(std::span<const std::byte> bytes, bool last);
+  Status compress(std::span<const std::byte> bytes, int how);
   Status put(std::span<const std::byte> bytes);
 
   const Sink sink_;

@@ -394,7 +394,8 @@ Status OriginTarget::check_sources() {
   for (const auto& [identity, volume] : sources_) {
     const auto found = find(identity);
     if (!found.ok() || (*found)->id != volume->id())
-      return Status(Code::not_found, "'" + volume->name() + "', from which the stream clones, was " +
+      return Status(Code::not_found, "'" + volume->name() +
+                                         "', from which the stream clones, was " +
                                          "written to or deleted meanwhile");
   }
   return {};
@@ -404,10 +405,9 @@ Status OriginTarget::check_sources() {
 Result<bool> OriginTarget::was_made() {
   CSNAP_ASSIGN(const auto status, admin_.status());
   CSNAP_ASSIGN(const auto list, admin_.list());
-  return !status.replication.receiving &&
-         std::ranges::any_of(list.snapshots, [&](const auto& e) {
-           return !e.deleting && e.name == receiving_->name && e.received == receiving_->identity;
-         });
+  return !status.replication.receiving && std::ranges::any_of(list.snapshots, [&](const auto& e) {
+    return !e.deleting && e.name == receiving_->name && e.received == receiving_->identity;
+  });
 }
 
 }  // namespace csnap

@@ -105,7 +105,7 @@ class OriginTarget : public ReceiveTarget {
   std::unique_ptr<Volume> origin_;
   std::unique_ptr<WriteBehind> writer_;
   std::map<StreamIdentity, std::unique_ptr<Volume>> sources_;  // of clones
-  Status flushes_;  // the first that failed
+  Status flushes_;                                             // the first that failed
   bool left_as_it_is_ = false;
   bool whole_ = false;
   Clock::time_point saved_;

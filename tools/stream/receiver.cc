@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "tools/stream/stream_applier.h"
-#include "tools/stream/stream_reader.h"
 
 namespace csnap {
 namespace {
@@ -25,34 +24,42 @@ bool stream_is_bad(const Status& status) {
   }
 }
 
-Status read_and_apply(ByteInput& input, OriginTarget& target, StreamApplier& applier,
-                      const std::function<void(std::uint64_t)>& progress) {
-  StreamReader reader;
-  for (;;) {
+// false: the input has ended, where it may.
+Result<bool> read_more(ByteInput& input, StreamReader& reader) {
+  CSNAP_ASSIGN(const std::size_t n, input.read(reader.space()));
+  reader.filled(n);
+  if (n > 0) return true;
+  if (reader.between_streams()) return false;
+  return Status(Code::io_error, input.name() + ": the stream is cut off after byte " +
+                                    std::to_string(reader.position()));
+}
+
+Status read_and_apply(ByteInput& input, StreamReader& reader, OriginTarget& target,
+                      StreamApplier& applier, const std::function<void(std::uint64_t)>& progress) {
+  for (bool more = true; more;) {
     CSNAP_TRY(applier.apply_all(reader));
     progress(target.reached());
-    const auto read = input.read(reader.space());
-    if (!read.ok()) return read.status();
-    if (*read > 0) {
-      reader.filled(*read);
-      continue;
-    }
-    if (!reader.between_streams())
-      return Status(Code::io_error, input.name() + ": the stream is cut off after byte " +
-                                        std::to_string(reader.position()));
-    if (applier.counts().snapshots == 0)
-      return Status(Code::io_error, input.name() + ": there is no stream");
-    return {};
+    CSNAP_ASSIGN(more, read_more(input, reader));
   }
+  return {};
 }
 
 }  // namespace
 
-ReceiveOutcome receive_streams(ByteInput& input, OriginTarget& target,
+Status await_stream(ByteInput& input, StreamReader& reader) {
+  for (;;) {
+    CSNAP_ASSIGN(const bool ready, reader.ready());
+    if (ready) return {};
+    CSNAP_ASSIGN(const bool more, read_more(input, reader));
+    if (!more) return Status(Code::io_error, input.name() + ": there is no stream");
+  }
+}
+
+ReceiveOutcome receive_streams(ByteInput& input, StreamReader& reader, OriginTarget& target,
                                const std::function<void(std::uint64_t)>& progress) {
   ReceiveOutcome outcome;
   StreamApplier applier(target);
-  outcome.status = read_and_apply(input, target, applier, progress);
+  outcome.status = read_and_apply(input, reader, target, applier, progress);
   outcome.counts = applier.counts();
   outcome.bytes_in = input.taken();
   if (outcome.status.ok() || !applier.receiving()) return outcome;

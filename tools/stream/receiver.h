@@ -7,6 +7,7 @@
 
 #include "tools/stream/byte_input.h"
 #include "tools/stream/origin_target.h"
+#include "tools/stream/stream_reader.h"
 
 namespace csnap {
 
@@ -17,9 +18,14 @@ struct ReceiveOutcome {
   std::optional<ResumeToken> token;  // after a failure: where to go on
 };
 
+// Until a stream has begun: before that nobody need be kept from the origin. io_error when none
+// does; corrupt, unsupported when it is no stream.
+Status await_stream(ByteInput& input, StreamReader& reader);
+
 // A stream that is cut off leaves what came of it, to go on with, and so does one that is whole but
 // for its snapshot, as when the name is taken; a bad one is undone.
-ReceiveOutcome receive_streams(ByteInput& input, OriginTarget& target,
+// reader: as await_stream() has left it.
+ReceiveOutcome receive_streams(ByteInput& input, StreamReader& reader, OriginTarget& target,
                                const std::function<void(std::uint64_t reached)>& progress);
 
 }  // namespace csnap

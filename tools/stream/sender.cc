@@ -171,14 +171,30 @@ Status Sender::send(ByteOutput& output, const ProgressFunction& progress) {
 }
 
 Status Sender::send_data(ByteOutput& output, const ProgressFunction& progress) {
+  using Clock = std::chrono::steady_clock;
   ReadAhead ahead(*volume_, plan_.runs, file_, !plan_.parent);
+  auto last = Clock::now();
   for (;;) {
     CSNAP_ASSIGN(const ReadAhead::Window* window, ahead.next());
     if (window == nullptr) return {};
-    CSNAP_TRY(output.write(window->stream));
+    if (!window->stream.empty()) {
+      CSNAP_TRY(output.write(window->stream));
+      last = Clock::now();
+    } else if (Clock::now() - last >= options_.sign_of_life) {
+      CSNAP_TRY(send_sign_of_life(output));
+      last = Clock::now();
+    }
     data_bytes_ += window->data_bytes;
     progress(window->read_bytes);
   }
+}
+
+// What the end says, too.
+Status Sender::send_sign_of_life(ByteOutput& output) const {
+  std::vector<std::byte> bytes;
+  StreamWriter(bytes).utimes(file_, plan_.created_ns);
+  CSNAP_TRY(output.write(bytes));
+  return output.flush();
 }
 
 }  // namespace csnap

@@ -32,6 +32,9 @@ struct SendOptions {
   std::optional<ResumeToken> resume;
   // How long a server that went away is waited for; 0: for ever.
   std::chrono::milliseconds give_up_after{0};
+  // While zeros are read, of which nothing is sent, a sign of life goes out every so often: who
+  // receives over a connection takes a long silence for its end.
+  std::chrono::milliseconds sign_of_life{60'000};
 };
 
 // What a snapshot that was not written to since is called in streams: what was received goes on as
@@ -73,6 +76,7 @@ class Sender {
   void cut_front(std::uint64_t offset);
   Result<std::unique_ptr<Volume>> open_volume(const Admin::SnapshotEntry& entry) const;
   Status send_data(ByteOutput& output, const ProgressFunction& progress);
+  Status send_sign_of_life(ByteOutput& output) const;
   // stale if not all of them are.
   Status still_as_it_was(const std::vector<Admin::SnapshotEntry>& entries);
 

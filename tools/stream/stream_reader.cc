@@ -130,19 +130,23 @@ Status StreamReader::take_attributes(std::span<const std::byte> body,
   return {};
 }
 
-Result<std::optional<StreamCommand>> StreamReader::next() {
+Result<bool> StreamReader::ready() {
   if (!in_stream_) {
-    if (unread().size() < sizeof(StreamHeaderDisk)) return std::optional<StreamCommand>();
+    if (unread().size() < sizeof(StreamHeaderDisk)) return false;
     CSNAP_TRY(take_header());
   }
-  const auto bytes = unread();
-  if (bytes.size() < sizeof(CommandHeaderDisk)) return std::optional<StreamCommand>();
-  const auto& header = view_as<CommandHeaderDisk>(bytes);
-  const std::size_t length = header.length.get();
+  if (unread().size() < sizeof(CommandHeaderDisk)) return false;
+  const std::size_t length = view_as<CommandHeaderDisk>(unread()).length.get();
   if (length > kMaxCommandBody)
     return bad("a command of " + std::to_string(length) + " bytes; 65536 is the most");
-  if (bytes.size() < sizeof header + length) return std::optional<StreamCommand>();
-  const auto whole = bytes.first(sizeof header + length);
+  return unread().size() >= sizeof(CommandHeaderDisk) + length;
+}
+
+Result<std::optional<StreamCommand>> StreamReader::next() {
+  CSNAP_ASSIGN(const bool is_whole, ready());
+  if (!is_whole) return std::optional<StreamCommand>();
+  const auto& header = view_as<CommandHeaderDisk>(unread());
+  const auto whole = unread().first(sizeof header + header.length.get());
   if (header.crc.get() != command_checksum(whole)) return bad("the checksum is wrong");
   if (header.command.get() == 0 || header.command.get() > kLastCommand)
     return Status(Code::unsupported, "the stream, at byte " + std::to_string(position_) +

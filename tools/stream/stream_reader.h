@@ -57,6 +57,8 @@ class StreamReader {
   std::span<std::byte> space();
   void filled(std::size_t bytes);
 
+  // Is there a whole command?
+  Result<bool> ready();
   // Nothing: more bytes are needed. What it gives is good until space() is called. Behind END
   // another stream may follow, with a header of its own.
   Result<std::optional<StreamCommand>> next();
