@@ -7,6 +7,9 @@
 
 namespace csnap {
 
+// What is looked at at once where zeros are left out, in bytes.
+inline constexpr std::size_t kZeroBlockBytes = 4096;
+
 // Are all of them zero? True of no bytes at all. As fast as memory is read; any thread.
 inline bool all_zero(std::span<const std::byte> bytes) {
   // All are as the one before them, and the first is zero.

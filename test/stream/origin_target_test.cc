@@ -89,6 +89,43 @@ TEST_CASE("what a stream begins with is durable before it can be gone on with") 
   CHECK_FALSE(rig.receiving()->resumable);
 }
 
+TEST_CASE("a replica is one before anything is changed, and not when the stream is refused") {
+  ReceiveRig rig;
+  rig.write("origin", 0, std::byte{1});
+  const auto role = [&] { return rig.admin().status()->replication.role; };
+  CHECK_FALSE(rig.target(false, true)->begin({"one", kOne, std::nullopt, std::nullopt}).ok());
+  CHECK(role() == ReplicationRole::none);
+  rig.fail_flushes(true);
+  CHECK_FALSE(rig.target(true, true)->begin({"one", kOne, std::nullopt, std::nullopt}).ok());
+  CHECK(role() == ReplicationRole::replica);
+}
+
+TEST_CASE("what is undone is not undone again") {
+  ReceiveRig rig;
+  rig.receive("one", kOne, std::byte{1});
+  const auto target = rig.target();
+  REQUIRE(target->begin({"two", kTwo, kOne, std::nullopt}).ok());
+  REQUIRE(target->write(0, block(2)).ok());
+  REQUIRE(target->roll_back().ok());
+  CHECK(rig.first_byte("origin") == std::byte{1});
+  REQUIRE(rig.receiving()->undone);
+  rig.fail_flushes(true);
+  CHECK(target->roll_back().ok());
+  CHECK(rig.receiving()->undone);
+}
+
+TEST_CASE("writes behind one that failed fail, too") {
+  ReceiveRig rig;
+  const auto volume = Volume::open(rig.volume());
+  REQUIRE(volume.ok());
+  WriteBehind writer(**volume);
+  REQUIRE(writer.write(ReceiveRig::kSize, block(1)).ok());
+  CHECK(writer.drain().code() == Code::out_of_range);
+  CHECK(writer.write(2 * ReceiveRig::kSize, block(1)).code() == Code::out_of_range);
+  CHECK(writer.written_below() == 2 * ReceiveRig::kSize + 4096);
+  CHECK(writer.drain().code() == Code::out_of_range);
+}
+
 TEST_CASE("another snapshot is not taken for the one that could not be made") {
   ReceiveRig rig;
   rig.receive("one", kOne, std::byte{1});
@@ -168,6 +205,16 @@ TEST_CASE("who sends a volume of zeros gives signs of life, which do not matter"
   CHECK(apply_stream(bytes, bytes.size(), applier).ok());
   // Besides what is ignored at the end.
   CHECK(applier.counts().ignored == (options.sign_of_life.count() == 0 ? 3 : 2));
+}
+
+TEST_CASE("what a stream calls things is no text for logs and terminals") {
+  ReceiveRig rig;
+  auto bytes = whole_stream("one", kOne, 1);
+  bytes.resize(bytes.size() - sizeof(CommandHeaderDisk));
+  StreamWriter(bytes).write("\x1b[2J\n\xff", 0, block(2));
+  const auto outcome = rig.feed(*rig.target(), bytes);
+  CHECK(outcome.status.code() == Code::corrupt);
+  CHECK(outcome.status.message().find("WRITE to ?[2J??, which") != std::string::npos);
 }
 
 TEST_CASE("a stream whose name is taken at its end is kept whole") {

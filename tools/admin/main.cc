@@ -17,6 +17,7 @@
 #include "tools/admin/copy.h"
 #include "tools/admin/handle.h"
 #include "tools/admin/options.h"
+#include "tools/admin/patience.h"
 #include "tools/admin/receive_end.h"
 #include "tools/admin/replicate_command.h"
 #include "tools/admin/report.h"
@@ -74,25 +75,12 @@ Status create(Admin& admin, const AdminCommandLine& line) {
   return {};
 }
 
-// An export that was closed just now is let go a moment later: "in use" is believed only when it
-// stays so (as lvremove does).
-Status remove_patiently(Admin& admin, const std::string& name, bool force) {
-  using std::chrono::milliseconds;
-  constexpr int kTries = 20;
-  Status status = admin.remove(name, force);
-  for (int i = 1; i < kTries && status.code() == Code::busy; ++i) {
-    std::this_thread::sleep_for(milliseconds(100));
-    status = admin.remove(name, force);
-  }
-  return status;
-}
-
 Status remove(Admin& admin, const AdminCommandLine& line) {
   const std::string& name = line.names[0];
   if (!line.force)
     CSNAP_TRY(confirm("Delete the snapshot " + name + " and what it holds?",
                       "the snapshot " + name + " was not deleted"));
-  CSNAP_TRY(remove_patiently(admin, name, line.force));
+  CSNAP_TRY(unless_busy_for_long([&] { return admin.remove(name, line.force); }));
   if (line.json) {
     print({{"deleted", name}});
   } else {

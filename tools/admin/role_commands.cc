@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/admin/role_commands.h"
 
-#include <chrono>
 #include <iostream>
-#include <thread>
 
 #include "tools/admin/confirm.h"
+#include "tools/admin/patience.h"
 #include "tools/admin/replication_report.h"
 #include "tools/common/json.h"
 #include "tools/stream/origin_target.h"
@@ -14,15 +13,8 @@
 namespace csnap {
 namespace {
 
-// Whoever closed the origin just now is let go a moment later.
 Status set_role_patiently(Admin& admin, ReplicationRole role) {
-  constexpr int kTries = 20;
-  Status status = admin.set_role(role);
-  for (int i = 1; i < kTries && status.code() == Code::busy; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    status = admin.set_role(role);
-  }
-  return status;
+  return unless_busy_for_long([&] { return admin.set_role(role); });
 }
 
 Status undo_receive(Admin& admin, const AdminCommandLine& line,

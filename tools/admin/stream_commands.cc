@@ -149,6 +149,9 @@ std::string advice(const AdminCommandLine& line, const std::optional<ResumeToken
   for (const auto& address : line.addresses) command += " --server " + for_shell(address);
   command += " send --to " + for_shell(to);
   if (!line.stream.from.empty()) command += " --from " + for_shell(line.stream.from);
+  if (!line.stream.file.empty()) command += " --file " + for_shell(line.stream.file);
+  if (line.stream.compress) command += " --compress zstd";
+  if (line.stream.limit != 0) command += " --limit " + std::to_string(line.stream.limit);
   return "; what came is kept there. Go on with: " + command + " --resume " + token->to_string() +
          " " + for_shell(line.names[0]);
 }

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "proto/text.h"
+
 namespace csnap {
 namespace {
 
@@ -26,7 +28,7 @@ Result<StreamAnswer> parse_stream_answer(const std::string& text) {
     answer.document = json::parse(text).as_object();
     if (const auto* error = answer.document.if_contains("error"))
       answer.status = Status(code_of(std::string_view(error->at("code").as_string())),
-                             std::string(error->at("message").as_string()));
+                             clean_utf8(error->at("message").as_string(), text.size()));
     else if (!answer.document.contains("snapshots"))
       throw std::invalid_argument("neither an error nor snapshots");
     if (const auto* token = answer.document.if_contains("token")) {

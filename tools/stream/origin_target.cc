@@ -17,7 +17,6 @@ namespace csnap {
 namespace {
 
 constexpr std::size_t kCopyBytes = 4u << 20;
-constexpr std::size_t kZeroBlockBytes = 4096;
 constexpr std::chrono::seconds kSaveEvery{5};
 // Somebody waits who sends the stream: a server that has gone is not waited for longer.
 constexpr std::chrono::seconds kServerAway{60};
@@ -115,18 +114,17 @@ Result<std::string> OriginTarget::begin(const StreamBegin& begin) {
   whole_ = false;
   writer_ = std::make_unique<WriteBehind>(*origin_);
   saved_ = Clock::now();
-  CSNAP_ASSIGN(std::string path, begin_any(begin));
-  // Not before: what was refused has changed nothing.
-  if (options_.replica && role_ == ReplicationRole::none) {
-    CSNAP_TRY(admin_.set_role(ReplicationRole::replica));
-    role_ = ReplicationRole::replica;
-  }
-  return path;
-}
-
-Result<std::string> OriginTarget::begin_any(const StreamBegin& begin) {
   if (begin.from) return go_on(begin);
   return begin.parent ? begin_incremental(begin) : begin_full(begin);
+}
+
+// When the stream fits, and before anything is changed: what is refused is no replica, and what has
+// begun is none without its role.
+Status OriginTarget::take_role() {
+  if (!options_.replica || role_ != ReplicationRole::none) return {};
+  CSNAP_TRY(admin_.set_role(ReplicationRole::replica));
+  role_ = ReplicationRole::replica;
+  return {};
 }
 
 Result<std::string> OriginTarget::go_on(const StreamBegin& begin) {
@@ -138,6 +136,7 @@ Result<std::string> OriginTarget::go_on(const StreamBegin& begin) {
     return Status(Code::out_of_range, "the stream goes on at " + std::to_string(*begin.from) +
                                           ", but here it was cut off at " +
                                           std::to_string(u->offset));
+  CSNAP_TRY(take_role());
   receiving_->name = begin.name;
   return u->path;
 }
@@ -158,6 +157,7 @@ Result<std::string> OriginTarget::begin_incremental(const StreamBegin& begin) {
     return Status(Code::exists, "the origin is not as the stream's parent is: " +
                                     std::to_string(count_chunks(changed)) +
                                     " chunks were written to since; --force gives them up");
+  CSNAP_TRY(take_role());
   const std::string& path = !parent.received_path.empty() ? parent.received_path : options_.file;
   receiving_ = UnfinishedReceive{
       begin.name, begin.identity, begin.parent, SnapshotId(parent.id), path, 0, false};
@@ -179,6 +179,7 @@ Result<std::string> OriginTarget::begin_full(const StreamBegin& begin) {
                   "there are snapshots here already, and the stream is a whole volume; send what "
                   "changed with --from, or overwrite the origin with --force");
   if (!options_.force && !by_us) CSNAP_TRY(clear(true));
+  CSNAP_TRY(take_role());
   receiving_ =
       UnfinishedReceive{begin.name, begin.identity, std::nullopt, kOrigin, "", 0, false, false};
   CSNAP_TRY(save());
@@ -342,8 +343,8 @@ Status OriginTarget::keep() {
 }
 
 Status OriginTarget::roll_back() {
-  if (!receiving_) return {};
-  receiving_->resumable = receiving_->undone = false;
+  if (!receiving_ || receiving_->undone) return {};
+  receiving_->resumable = false;
   receiving_->offset = 0;
   CSNAP_TRY(save());
   // What is still under way, or failed, is of no interest.

@@ -79,7 +79,7 @@ class OriginTarget : public ReceiveTarget {
       : admin_(admin), options_(std::move(options)) {}
   Status check_name(const std::string& name) const;
   Result<const Admin::SnapshotEntry*> find(const StreamIdentity& identity) const;
-  Result<std::string> begin_any(const StreamBegin& begin);
+  Status take_role();
   Result<std::string> begin_full(const StreamBegin& begin);
   Result<std::string> begin_incremental(const StreamBegin& begin);
   Result<std::string> go_on(const StreamBegin& begin);

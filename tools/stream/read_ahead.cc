@@ -9,11 +9,6 @@
 #include "tools/stream/stream_writer.h"
 
 namespace csnap {
-namespace {
-
-constexpr std::size_t kZeroBlock = 4096;
-
-}  // namespace
 
 ReadAhead::ReadAhead(Volume& volume, const std::vector<ChunkRun>& runs, const std::string& file,
                      bool skip_zeros)
@@ -91,16 +86,16 @@ void ReadAhead::fill(Slot& slot) {
 void ReadAhead::encode(Slot& slot, const ReadPart& part) const {
   StreamWriter writer(slot.window.stream);
   const auto zero_at = [&](std::size_t at) {
-    return all_zero(part.data.subspan(at, std::min(kZeroBlock, part.data.size() - at)));
+    return all_zero(part.data.subspan(at, std::min(kZeroBlockBytes, part.data.size() - at)));
   };
   for (std::size_t at = 0; at < part.data.size();) {
     if (skip_zeros_ && zero_at(at)) {
-      at += kZeroBlock;
+      at += kZeroBlockBytes;
       continue;
     }
     std::size_t end = at;
     do {
-      end = std::min(end + kZeroBlock, part.data.size());
+      end = std::min(end + kZeroBlockBytes, part.data.size());
     } while (end < part.data.size() && end - at < kWriteBytes && !(skip_zeros_ && zero_at(end)));
     writer.write(file_, part.offset + at, part.data.subspan(at, end - at));
     slot.window.data_bytes += end - at;

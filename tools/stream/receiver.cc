@@ -3,10 +3,13 @@
 
 #include <utility>
 
+#include "proto/text.h"
 #include "tools/stream/stream_applier.h"
 
 namespace csnap {
 namespace {
+
+constexpr std::size_t kMaxMessage = 4096;  // bytes
 
 // Does the failure say that the stream is of no use, however often it is sent?
 bool stream_is_bad(const Status& status) {
@@ -22,6 +25,11 @@ bool stream_is_bad(const Status& status) {
     default:
       return false;
   }
+}
+
+// Names out of the stream are in it, which are any bytes, and somebody's log gets it.
+Status cleaned(const Status& status) {
+  return status.ok() ? status : Status(status.code(), clean_utf8(status.message(), kMaxMessage));
 }
 
 // false: the input has ended, where it may.
@@ -59,7 +67,7 @@ ReceiveOutcome receive_streams(ByteInput& input, StreamReader& reader, OriginTar
                                const std::function<void(std::uint64_t)>& progress) {
   ReceiveOutcome outcome;
   StreamApplier applier(target);
-  outcome.status = read_and_apply(input, reader, target, applier, progress);
+  outcome.status = cleaned(read_and_apply(input, reader, target, applier, progress));
   outcome.counts = applier.counts();
   outcome.bytes_in = input.taken();
   if (outcome.status.ok() || !applier.receiving()) return outcome;

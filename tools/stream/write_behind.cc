@@ -45,7 +45,7 @@ void WriteBehind::work() {
   }
 }
 
-// Sets filling_ to an empty batch.
+// Sets filling_ to an empty batch; to none when it fails.
 Status WriteBehind::take_batch() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] {
@@ -53,11 +53,15 @@ Status WriteBehind::take_batch() {
     filling_ = it == batches_.end() ? nullptr : &*it;
     return filling_ != nullptr;
   });
+  if (!failure_.ok()) {
+    filling_ = nullptr;
+    return failure_;
+  }
   filling_->phase = Phase::filling;
   filling_->used = 0;
   filling_->parts.clear();
   if (filling_->buffer.empty()) filling_->buffer = AlignedBuffer(kBatchBytes);
-  return failure_;
+  return {};
 }
 
 void WriteBehind::send_off() {
