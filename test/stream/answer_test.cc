@@ -17,8 +17,9 @@ TEST_CASE("An answer of a receiver that failed says why, and where to go on") {
   ResumeToken token;
   token.snapshot = {Uuid::from_random(1, 2), 7};
   token.offset = 4096;
-  const auto answer = parse_stream_answer(
-      R"({"error":{"code":"io_error","message":"cut\n\u001b off"},"token":")" + token.to_string() + "\"}");
+  const auto answer =
+      parse_stream_answer(R"({"error":{"code":"io_error","message":"cut\n\u001b off"},"token":")" +
+                          token.to_string() + "\"}");
   REQUIRE(answer.ok());
   CHECK(answer->status.code() == Code::io_error);
   CHECK(answer->status.message() == "cut?? off");
