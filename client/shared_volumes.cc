@@ -27,9 +27,10 @@ Result<std::shared_ptr<Volume>> SharedVolumes::open(std::uint64_t id, bool read_
   std::lock_guard lock(mutex_);
   std::erase_if(volumes_, [](const auto& each) { return each.second.expired(); });
   auto volume = opened_or_new(id, read_only);
-  // What cannot be written, as the origin of a replica, can be read. It is kept as one to read: who
-  // comes to write later tries again.
-  if (volume.status().code() == Code::denied && !read_only)
+  // What cannot be written, as the origin of a replica or while a stream is received, can be read.
+  // It is kept as one to read: who comes to write later tries again.
+  const Code code = volume.status().code();
+  if ((code == Code::denied || code == Code::busy) && !read_only)
     if (auto readable = opened_or_new(id, true); readable.ok()) return readable;
   return volume;
 }

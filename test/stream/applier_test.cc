@@ -196,6 +196,56 @@ TEST_CASE("a stream that goes on needs no file to be made") {
   CHECK(rig.at(8192) == 3);
 }
 
+TEST_CASE("of several names one is remembered, and each of them is the file") {
+  ApplierRig rig;
+  rig.target.path = "a";
+  rig.target.snapshots.push_back({"full", kParent, "a", std::vector<std::byte>(kSize)});
+  SECTION("another one is written to") {
+    rig.writer.snapshot("child", kChild, kParent);
+  }
+  SECTION("the one that is known is taken away first") {
+    rig.writer.snapshot("child", kChild, kParent);
+    rig.any(CommandType::unlink).put(Attribute::path, "a");
+  }
+  SECTION("in what goes on") {
+    rig.writer.snapshot("child", kChild, kChild, 0);
+  }
+  rig.fill(0, 10, 3, "b");
+  rig.writer.truncate("b", kSize);
+  rig.rename("b", "c");
+  rig.fill(4096, 10, 4, "c");
+  rig.writer.end();
+  const Status status = rig.apply();
+  INFO(status.to_string());
+  REQUIRE(status.ok());
+  CHECK(rig.at(0) == 3);
+  CHECK(rig.at(4096) == 4);
+}
+
+TEST_CASE("a rename that is told again is none") {
+  ApplierRig rig;
+  rig.target.path = "b";
+  rig.writer.snapshot("child", kChild, kChild, 4096);
+  rig.fill(4096, 10, 3, "a");
+  rig.rename("a", "b");
+  rig.fill(8192, 10, 4, "b");
+  rig.writer.end();
+  REQUIRE(rig.apply().ok());
+  CHECK(rig.target.snapshots[0].path == "b");
+}
+
+TEST_CASE("a file that is made anew has the names that it is given") {
+  ApplierRig rig;
+  rig.target.snapshots.push_back({"full", kParent, "a", std::vector<std::byte>(kSize)});
+  rig.writer.snapshot("child", kChild, kParent);
+  rig.any(CommandType::unlink).put(Attribute::path, "a");
+  rig.writer.make_file("b");
+  rig.fill(0, 10, 3, "a");
+  rig.writer.end();
+  CHECK(rig.apply().code() == Code::corrupt);
+  CHECK(rig.target.snapshots.size() == 1);
+}
+
 TEST_CASE("what contradicts itself or fits no volume is refused") {
   ApplierRig rig;
   Code expected = Code::corrupt;

@@ -44,8 +44,8 @@ class MemoryTarget : public ReceiveTarget {
     std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(offset), length, std::byte{0});
     return {};
   }
-  Status clone(const std::optional<StreamIdentity>& from, const std::string&,
-               std::uint64_t from_offset, std::uint64_t offset, std::uint64_t length) override {
+  Status clone(const std::optional<StreamIdentity>& from, std::uint64_t from_offset,
+               std::uint64_t offset, std::uint64_t length) override {
     const auto source = from ? find(*from) : snapshots.end();
     if (from && source == snapshots.end()) return Status(Code::not_found, "no such source");
     CSNAP_TRY(check(from_offset, length));

@@ -54,7 +54,7 @@ TEST_CASE("what is out of order is not gone on with, also by who comes after a k
     done = target->zero(0, 4096);
   }
   SECTION("a clone") {
-    done = target->clone(std::nullopt, "volume.img", kMiddle, 0, 4096);
+    done = target->clone(std::nullopt, kMiddle, 0, 4096);
   }
   SECTION("a write before the last one") {
     done = target->write(0, block(2));
@@ -148,7 +148,7 @@ TEST_CASE("a source of clones that is written to before the end makes no snapsho
   rig.receive("one", kOne, std::byte{1});
   const auto target = rig.target(true);
   rig.begin(*target, "two", kTwo);
-  REQUIRE(target->clone(kOne, "volume.img", 0, 0, ReceiveRig::kSize).ok());
+  REQUIRE(target->clone(kOne, 0, 0, ReceiveRig::kSize).ok());
   const bool written = GENERATE(false, true), sealed = GENERATE(false, true);
   if (written) rig.write("one", 0, std::byte{3});
   if (sealed) REQUIRE(rig.admin().seal("one").ok());

@@ -33,9 +33,9 @@ namespace {
 namespace json = boost::json;
 
 constexpr int kPipeBytes = 1 << 20;
-// Of a peer that is there and says nothing, which keeps others from the origin. Who sends a volume
-// of zeros says something every minute.
-constexpr std::chrono::minutes kSilence{10};
+// Of a peer that is there and says nothing, which keeps others from the origin, and a replica from
+// being promoted. Who sends a volume of zeros says something six times as often.
+constexpr std::chrono::minutes kSilence{2};
 
 bool is_socket(int fd) {
   struct stat there {};

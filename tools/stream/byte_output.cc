@@ -33,7 +33,7 @@ Status write_to(int fd, const std::string& name, std::span<const std::byte> byte
 
 std::size_t RateLimit::piece() const {
   if (rate_ == 0) return SIZE_MAX;
-  return std::max<std::uint64_t>(rate_ / 20, 4096);
+  return std::max<std::uint64_t>(rate_ / 20, 64);
 }
 
 void RateLimit::pass(std::size_t bytes) {

@@ -278,12 +278,11 @@ Status OriginTarget::zero(std::uint64_t offset, std::uint64_t length) {
   return origin_->zero(offset, length);
 }
 
-Result<Volume*> OriginTarget::received_volume(const StreamIdentity& identity,
-                                              const std::string& path) {
+Result<Volume*> OriginTarget::received_volume(const StreamIdentity& identity) {
   const auto found = find(identity);
-  if (!found.ok() || (!(*found)->received_path.empty() && (*found)->received_path != path))
-    return Status(Code::not_found, "the stream clones from " + path + " of " +
-                                       identity.to_string() + ", which is not here");
+  if (!found.ok())
+    return Status(Code::not_found, "the stream clones from a snapshot that is not to be had: " +
+                                       found.status().message());
   auto& volume = sources_[identity];
   if (!volume) {
     OpenOptions options;
@@ -295,13 +294,13 @@ Result<Volume*> OriginTarget::received_volume(const StreamIdentity& identity,
   return volume.get();
 }
 
-Status OriginTarget::clone(const std::optional<StreamIdentity>& from, const std::string& path,
-                           std::uint64_t from_offset, std::uint64_t offset, std::uint64_t length) {
+Status OriginTarget::clone(const std::optional<StreamIdentity>& from, std::uint64_t from_offset,
+                           std::uint64_t offset, std::uint64_t length) {
   CSNAP_TRY(leave_order());
   CSNAP_TRY(writer_->drain());
   Volume* source = origin_.get();
   if (from) {
-    CSNAP_ASSIGN(source, received_volume(*from, path));
+    CSNAP_ASSIGN(source, received_volume(*from));
   }
   return copy(*source, from_offset, *writer_, offset, length);
 }
@@ -383,6 +382,8 @@ Status OriginTarget::finish() {
       return Status(Code::exists, made.status().message() +
                                       "; rename one of the two, for all of the stream is here");
     if (!there) return made.status();
+    // What is listed may not be durable yet.
+    CSNAP_TRY(admin_.seal(receiving_->name).status());
   }
   receiving_.reset();
   return {};

@@ -57,8 +57,8 @@ class OriginTarget : public ReceiveTarget {
   Result<std::string> begin(const StreamBegin& begin) override;
   Status write(std::uint64_t offset, std::span<const std::byte> data) override;
   Status zero(std::uint64_t offset, std::uint64_t length) override;
-  Status clone(const std::optional<StreamIdentity>& from, const std::string& path,
-               std::uint64_t from_offset, std::uint64_t offset, std::uint64_t length) override;
+  Status clone(const std::optional<StreamIdentity>& from, std::uint64_t from_offset,
+               std::uint64_t offset, std::uint64_t length) override;
   Status named(const std::string& path) override;
   Status finish() override;
 
@@ -86,7 +86,7 @@ class OriginTarget : public ReceiveTarget {
   Result<std::vector<ChunkRun>> changed_since(std::uint64_t id);
   Status copy_back(std::uint64_t id, const std::vector<ChunkRun>& runs);
   Status clear(bool refuse);
-  Result<Volume*> received_volume(const StreamIdentity& identity, const std::string& path);
+  Result<Volume*> received_volume(const StreamIdentity& identity);
   Status copy(Volume& from, std::uint64_t from_offset, WriteBehind& writer, std::uint64_t offset,
               std::uint64_t length);
   Status leave_order();

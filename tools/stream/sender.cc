@@ -83,7 +83,11 @@ Status Sender::plan_differences() {
   if (parent.id == snapshot_.id)
     return Status(Code::invalid, "a snapshot cannot be sent as a change to itself");
   plan_.parent = sent_as(parent);
-  if (file_.empty()) file_ = parent.received_path;
+  if (file_.empty()) {
+    file_ = parent.received_path;
+    // What comes next is a change to this one and calls the file as it is called here.
+    if (!file_.empty() && snapshot_.received_path != file_) renamed_ = snapshot_.received_path;
+  }
   CSNAP_TRY(check_token());
   CSNAP_ASSIGN(plan_.runs,
                find_differences(admin_, mask_of_bit(parent.bit), mask_of_bit(snapshot_.bit)));
@@ -152,6 +156,7 @@ Status Sender::send(ByteOutput& output, const ProgressFunction& progress) {
     writer.snapshot(options_.name, plan_.identity, *plan_.parent);
   } else {
     writer.subvolume(options_.name, plan_.identity);
+    writer.make_directories(file_);
     writer.make_file(file_);
   }
   CSNAP_TRY(output.write(bytes));
@@ -161,7 +166,11 @@ Status Sender::send(ByteOutput& output, const ProgressFunction& progress) {
     writer.truncate(file_, plan_.volume_size);
     writer.chmod(file_, kFileMode);
   }
-  writer.utimes(file_, plan_.created_ns);
+  if (!renamed_.empty()) {
+    writer.make_directories(renamed_, file_);
+    writer.rename(file_, renamed_);
+  }
+  writer.utimes(renamed_.empty() ? file_ : renamed_, plan_.created_ns);
   // END makes a snapshot of it: nothing may be doubtful then.
   CSNAP_TRY(volume_->health());
   CSNAP_TRY(still_as_it_was({snapshot_}));

@@ -34,7 +34,7 @@ struct SendOptions {
   std::chrono::milliseconds give_up_after{0};
   // While zeros are read, of which nothing is sent, a sign of life goes out every so often: who
   // receives over a connection takes a long silence for its end.
-  std::chrono::milliseconds sign_of_life{60'000};
+  std::chrono::milliseconds sign_of_life{20'000};
 };
 
 // What a snapshot that was not written to since is called in streams: what was received goes on as
@@ -82,7 +82,8 @@ class Sender {
 
   Admin& admin_;
   const SendOptions options_;
-  std::string file_;
+  std::string file_;     // its name in the stream
+  std::string renamed_;  // and at the end of it; empty: the same
   Admin::SnapshotList list_;
   Admin::SnapshotEntry snapshot_;
   std::unique_ptr<Volume> volume_;

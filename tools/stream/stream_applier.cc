@@ -76,6 +76,7 @@ Status StreamApplier::begin(const StreamCommand& command) {
   CSNAP_ASSIGN(std::string path, target_.begin(begin));
   names_.clear();
   if (!path.empty()) names_.insert(std::move(path));
+  all_names_known_ = names_.empty();
   size_ = names_.empty() ? 0 : target_.size();
   dirty_ = false;
   begun_ = std::move(begin);
@@ -105,6 +106,7 @@ Status StreamApplier::make_file(const StreamCommand& command) {
   if (std::exchange(dirty_, false)) CSNAP_TRY(target_.zero(0, target_.size()));
   size_ = 0;
   names_.insert(std::move(path));
+  all_names_known_ = true;
   CSNAP_TRY(tell_name());
   return {};
 }
@@ -124,7 +126,9 @@ Status StreamApplier::rename(const StreamCommand& command) {
     const bool below = name.starts_with(from + "/");
     ours = ours || name == from || below;
     names.insert(name == from ? to : below ? to + name.substr(from.size()) : name);
-    if (name == to && from != to) return stream_is_wrong("RENAME onto the file, " + to);
+    // What goes on where one was cut off may say again what was done.
+    const bool again = !all_names_known_ && names_.contains(from);
+    if (name == to && from != to && !again) return stream_is_wrong("RENAME onto the file, " + to);
   }
   if (std::ranges::any_of(names, [](const std::string& n) { return n.size() > kMaxStreamPath; }))
     return stream_is_wrong("RENAME to a path that is too long");
@@ -156,16 +160,22 @@ Status StreamApplier::unlink(const StreamCommand& command) {
     ++counts_.ignored;
   } else if (names_.empty()) {
     dirty_ = true;
-    size_ = 0;
   } else {
     CSNAP_TRY(tell_name());
   }
   return {};
 }
 
-Status StreamApplier::check_is_file(const std::string& path, const char* what) const {
+// Of several names only one is remembered from stream to stream. What is written to under another
+// one is the file all the same: there is but one.
+Status StreamApplier::take_as_file(const std::string& path, const char* what) {
   if (names_.contains(path)) return {};
-  return stream_is_wrong(std::string(what) + " to " + path + ", which is no file");
+  if (all_names_known_ || path.empty() || names_.size() == kMaxLinks)
+    return stream_is_wrong(std::string(what) + " to " + path + ", which is no file");
+  dirty_ = false;
+  const bool only_one = names_.empty();
+  names_.insert(path);
+  return only_one ? tell_name() : Status();
 }
 
 Status StreamApplier::check_range(std::uint64_t offset, std::uint64_t length) const {
@@ -180,7 +190,7 @@ Status StreamApplier::write(const StreamCommand& command) {
   CSNAP_ASSIGN(const std::string path, command.path(Attribute::path));
   CSNAP_ASSIGN(const std::uint64_t offset, command.number(Attribute::file_offset));
   CSNAP_ASSIGN(const auto data, command.bytes(Attribute::data));
-  CSNAP_TRY(check_is_file(path, "WRITE"));
+  CSNAP_TRY(take_as_file(path, "WRITE"));
   CSNAP_TRY(check_range(offset, data.size()));
   ++counts_.writes;
   if (data.empty()) return {};
@@ -197,25 +207,24 @@ Status StreamApplier::clone(const StreamCommand& command) {
                command.identity(Attribute::clone_uuid, Attribute::clone_ctransid));
   CSNAP_ASSIGN(const std::string from_path, command.path(Attribute::clone_path));
   CSNAP_ASSIGN(const std::uint64_t from, command.number(Attribute::clone_offset));
-  CSNAP_TRY(check_is_file(path, "CLONE"));
+  CSNAP_TRY(take_as_file(path, "CLONE"));
   CSNAP_TRY(check_range(offset, length));
   CSNAP_TRY(check_range(from, length));
   ++counts_.clones;
   if (length == 0) return {};
   counts_.cloned_bytes += length;
   size_ = std::max(size_, offset + length);
-  if (source.uuid != begun_->identity.uuid)
-    return target_.clone(source, from_path, from, offset, length);
-  CSNAP_TRY(check_is_file(from_path, "CLONE"));
+  if (source.uuid != begun_->identity.uuid) return target_.clone(source, from, offset, length);
+  CSNAP_TRY(take_as_file(from_path, "CLONE"));
   if (std::max(from, offset) < std::min(from, offset) + length)
     return stream_is_wrong("CLONE of a range onto itself");
-  return target_.clone(std::nullopt, from_path, from, offset, length);
+  return target_.clone(std::nullopt, from, offset, length);
 }
 
 Status StreamApplier::truncate(const StreamCommand& command) {
   CSNAP_ASSIGN(const std::string path, command.path(Attribute::path));
   CSNAP_ASSIGN(const std::uint64_t size, command.number(Attribute::size));
-  CSNAP_TRY(check_is_file(path, "TRUNCATE"));
+  CSNAP_TRY(take_as_file(path, "TRUNCATE"));
   CSNAP_TRY(check_range(size, 0));
   ++counts_.truncates;
   const std::uint64_t before = std::exchange(size_, size);

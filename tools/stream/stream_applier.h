@@ -40,8 +40,8 @@ class ReceiveTarget {
   virtual Status write(std::uint64_t offset, std::span<const std::byte> data) = 0;
   virtual Status zero(std::uint64_t offset, std::uint64_t length) = 0;
   // from: what the volume holds now; or a snapshot that was received before.
-  virtual Status clone(const std::optional<StreamIdentity>& from, const std::string& path,
-                       std::uint64_t from_offset, std::uint64_t offset, std::uint64_t length) = 0;
+  virtual Status clone(const std::optional<StreamIdentity>& from, std::uint64_t from_offset,
+                       std::uint64_t offset, std::uint64_t length) = 0;
   // The stream has come to its end: the snapshot can be made.
   virtual Status finish() = 0;
 };
@@ -75,14 +75,15 @@ class StreamApplier {
   Status clone(const StreamCommand& command);
   Status truncate(const StreamCommand& command);
   Status tell_name();
-  Status check_is_file(const std::string& path, const char* what) const;
+  Status take_as_file(const std::string& path, const char* what);
   Status check_range(std::uint64_t offset, std::uint64_t length) const;
 
   ReceiveTarget& target_;
   std::optional<StreamBegin> begun_;
-  std::set<std::string> names_;  // of the file; none: there is no file now
-  std::uint64_t size_ = 0;       // of the file
-  bool dirty_ = false;           // the volume is not all zeros though there is no file
+  std::set<std::string> names_;   // of the file; none: there is no file now
+  bool all_names_known_ = false;  // it may have more, from what the stream is a change to
+  std::uint64_t size_ = 0;        // of the file, or of the one that was there last
+  bool dirty_ = false;            // the volume is not all zeros though there is no file
   StreamCounts counts_;
 };
 

@@ -111,6 +111,25 @@ void StreamWriter::make_file(std::string_view path) {
   finish();
 }
 
+void StreamWriter::make_directories(std::string_view path, std::string_view beside) {
+  constexpr std::uint64_t kFreeInodes = 258;
+  std::uint64_t inode = kFreeInodes;
+  for (std::size_t slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1)) {
+    if (beside.starts_with(path.substr(0, slash + 1))) continue;
+    begin(CommandType::make_dir);
+    put(Attribute::path, path.substr(0, slash));
+    put(Attribute::inode, inode++);
+    finish();
+  }
+}
+
+void StreamWriter::rename(std::string_view from, std::string_view to) {
+  begin(CommandType::rename);
+  put(Attribute::path, from);
+  put(Attribute::path_to, to);
+  finish();
+}
+
 void StreamWriter::write(std::string_view path, std::uint64_t offset,
                          std::span<const std::byte> data) {
   assert(!data.empty() && data.size() <= kWriteBytes);

@@ -30,6 +30,9 @@ class StreamWriter {
   void snapshot(std::string_view path, const StreamIdentity& identity, const StreamIdentity& parent,
                 std::optional<std::uint64_t> from = std::nullopt);
   void make_file(std::string_view path);
+  // The directories above it, but for those that are above `beside`, too.
+  void make_directories(std::string_view path, std::string_view beside = {});
+  void rename(std::string_view from, std::string_view to);
   // REQUIRES: 1 to kWriteBytes bytes.
   void write(std::string_view path, std::uint64_t offset, std::span<const std::byte> data);
   void truncate(std::string_view path, std::uint64_t size);
