@@ -65,6 +65,14 @@ UnfinishedReceive receive_of(const std::string& name, bool undone) {
   return receiving;
 }
 
+void leave_receiving(Rig& rig, const UnfinishedReceive& receiving) {
+  const auto key = open_session(rig, kReceiver, kOrigin, Access::receive);
+  require(key.ok(), key.status().to_string());
+  const Status said = set_receiving(rig, receiving);
+  require(said.ok(), said.to_string());
+  close_session(rig, *key);
+}
+
 Snapshot snapshot_now(Rig& rig, const std::string& name) {
   const auto found = rig.engine().find_snapshot(name);
   require(found.ok(), found.status().to_string());

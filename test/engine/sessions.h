@@ -15,6 +15,14 @@ using Access = Engine::Access;
 // Numbers of sessions.
 constexpr std::uint64_t kReader = 1, kWriter = 2, kReceiver = 3, kOther = 4;
 
+inline Code outcome(const Status& status) {
+  return status.code();
+}
+template <class T>
+Code outcome(const Result<T>& result) {
+  return result.status().code();
+}
+
 Uuid session_id(std::uint64_t number);
 Result<ClientKey> open_session(Rig& rig, std::uint64_t number, SnapshotId volume, Access access);
 void close_session(Rig& rig, ClientKey key);
@@ -27,6 +35,8 @@ Status set_receiving(Rig& rig, std::optional<UnfinishedReceive> receiving,
                      std::uint64_t session = kReceiver);
 // A full stream, of which all has come.
 UnfinishedReceive receive_of(const std::string& name, bool undone = false);
+// A receiver has come, has said this, and has gone.
+void leave_receiving(Rig& rig, const UnfinishedReceive& receiving);
 Snapshot snapshot_now(Rig& rig, const std::string& name);
 Replication replication_now(Rig& rig);
 // The power fails, and nothing that was not flushed is left (torn: some of the store's is); a

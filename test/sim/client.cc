@@ -361,48 +361,6 @@ void Client::finish(const ActionPtr& a, const Status& status) {
   if (leaving_) leave();
 }
 
-// -- what the judge looks at ---------------------------------------------------------------------
-
-bool Client::reads_origin(ChunkRun chunks) const {
-  for (const ActionPtr& a : actions_) {
-    if (!a->reads_grant || !may_deliver(a->generation)) continue;
-    for (const ReadSource& s : a->sources)
-      if (s.on_origin && s.chunks.overlaps(chunks)) return true;
-  }
-  return false;
-}
-
-bool Client::reads_store(StoreRun run) const {
-  for (const ActionPtr& a : actions_) {
-    if (!a->reads_grant || !may_deliver(a->generation)) continue;
-    for (const ReadSource& s : a->sources)
-      if (!s.on_origin && StoreRun{s.store, s.chunks.count}.overlaps(run)) return true;
-  }
-  return false;
-}
-
-bool Client::reads_unprotected(StoreRun run) const {
-  for (const ActionPtr& a : actions_) {
-    if (!a->reads_grant || !may_deliver(a->generation)) continue;
-    for (const ReadSource& s : a->sources)
-      for (std::uint64_t i = 0; !s.on_origin && i < s.chunks.count; ++i)
-        if (run.contains(s.store + i) && (s.crcs.empty() || s.crcs[i] == 0)) return true;
-  }
-  return false;
-}
-
-bool Client::writes_origin() const {
-  return std::any_of(writing_.begin(), writing_.end(),
-                     [](const Writing& w) { return w.to_origin; });
-}
-
-bool Client::writes_store(StoreRun run) const {
-  const std::uint64_t from = run.start.value * chunk_size(), to = run.end().value * chunk_size();
-  return std::any_of(writing_.begin(), writing_.end(), [&](const Writing& w) {
-    return !w.to_origin && w.offset < to && from < w.offset + w.length;
-  });
-}
-
 std::string Client::describe() const {
   std::string text = "client " + std::to_string(number_) + " of volume " +
                      std::to_string(volume_.value) + (lease_valid() ? "" : ", no lease") +
@@ -411,15 +369,6 @@ std::string Client::describe() const {
     text += std::string(", ") + op_name(a->op) + " of chunks " +
             std::to_string(a->chunks.start.value) + "+" + std::to_string(a->chunks.count);
   return text + "; ";
-}
-
-bool Client::remembers_unique() const {
-  if (!unique_) return false;
-  std::vector<ChunkRun> missing;
-  unique_->append_missing({Chunk(0), unique_->chunks()}, missing);
-  std::uint64_t count = 0;
-  for (const ChunkRun& run : missing) count += run.count;
-  return count != unique_->chunks();
 }
 
 }  // namespace csnap::sim

@@ -79,7 +79,7 @@ class Client : public Endpoint, private MapperHost, public std::enable_shared_fr
   void pause(Micros time);
   bool paused() const;
 
-  // -- what the judge looks at -----------------------------------------------------------------
+  // -- what the judge looks at (client_judge.cc) -----------------------------------------------
   bool lease_valid() const;
   // A read of these chunks of the origin (of the store) under a grant that still holds is under
   // way.

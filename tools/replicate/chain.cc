@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tools/stream/find_identity.h"
 #include "tools/stream/origin_target.h"
 #include "tools/stream/sender.h"
 #include "tools/stream/stream_format.h"

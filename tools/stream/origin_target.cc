@@ -11,6 +11,7 @@
 #include "store/tables.h"
 #include "store/zeros.h"
 #include "tools/stream/differences.h"
+#include "tools/stream/find_identity.h"
 #include "tools/stream/stream_format.h"
 
 namespace csnap {
@@ -51,15 +52,6 @@ Result<std::string> who_has_origin(Admin& admin) {
   return names;
 }
 
-const Admin::SnapshotEntry* find_identity(const Admin::SnapshotList& list,
-                                          const StreamIdentity& identity) {
-  for (const auto& entry : list.snapshots)
-    if (!entry.deleting && !entry.written &&
-        (entry.received == identity || StreamIdentity{entry.uuid, entry.transid} == identity))
-      return &entry;
-  return nullptr;
-}
-
 std::optional<ResumeToken> token_of(const std::optional<UnfinishedReceive>& receiving) {
   if (!receiving || !receiving->resumable || receiving->path.empty()) return std::nullopt;
   return ResumeToken{receiving->identity, receiving->parent, receiving->offset};
@@ -89,15 +81,6 @@ Status OriginTarget::check_name(const std::string& name) const {
     if (!entry.deleting && entry.name == name)
       return Status(Code::exists, "there is a snapshot '" + name + "' here already");
   return {};
-}
-
-Result<const Admin::SnapshotEntry*> OriginTarget::find(const StreamIdentity& identity) const {
-  if (const auto* found = find_identity(list_, identity)) return found;
-  for (const auto& entry : list_.snapshots)
-    if (!entry.deleting && StreamIdentity{entry.uuid, entry.transid} == identity)
-      return Status(Code::not_found, "'" + entry.name + "' here was " + identity.to_string() +
-                                         ", but was written to since");
-  return Status(Code::not_found, "no snapshot here is " + identity.to_string());
 }
 
 Status OriginTarget::named(const std::string& path) {
@@ -142,7 +125,7 @@ Result<std::string> OriginTarget::go_on(const StreamBegin& begin) {
 }
 
 Result<std::string> OriginTarget::begin_incremental(const StreamBegin& begin) {
-  const auto found = find(*begin.parent);
+  const auto found = require_identity(list_, *begin.parent);
   if (!found.ok())
     return Status(found.status().code(),
                   found.status().message() +
@@ -278,29 +261,13 @@ Status OriginTarget::zero(std::uint64_t offset, std::uint64_t length) {
   return origin_->zero(offset, length);
 }
 
-Result<Volume*> OriginTarget::received_volume(const StreamIdentity& identity) {
-  const auto found = find(identity);
-  if (!found.ok())
-    return Status(Code::not_found, "the stream clones from a snapshot that is not to be had: " +
-                                       found.status().message());
-  auto& volume = sources_[identity];
-  if (!volume) {
-    OpenOptions options;
-    options.addresses = options_.addresses;
-    options.volume_id = (*found)->id;
-    options.read_only = true;
-    CSNAP_ASSIGN(volume, Volume::open(options));
-  }
-  return volume.get();
-}
-
 Status OriginTarget::clone(const std::optional<StreamIdentity>& from, std::uint64_t from_offset,
                            std::uint64_t offset, std::uint64_t length) {
   CSNAP_TRY(leave_order());
   CSNAP_TRY(writer_->drain());
   Volume* source = origin_.get();
   if (from) {
-    CSNAP_ASSIGN(source, received_volume(*from));
+    CSNAP_ASSIGN(source, sources_.open(list_, *from));
   }
   return copy(*source, from_offset, *writer_, offset, length);
 }
@@ -372,7 +339,10 @@ Status OriginTarget::roll_back() {
 
 Status OriginTarget::finish() {
   CSNAP_TRY(writer_->drain());
-  CSNAP_TRY(check_sources());
+  if (!sources_.empty()) {
+    CSNAP_ASSIGN(list_, admin_.list());
+    CSNAP_TRY(sources_.check(list_));
+  }
   CSNAP_TRY(save_position());
   whole_ = true;
   const auto made = admin_.create(receiving_->name, origin_->session());
@@ -386,20 +356,6 @@ Status OriginTarget::finish() {
     CSNAP_TRY(admin_.seal(receiving_->name).status());
   }
   receiving_.reset();
-  return {};
-}
-
-// What was cloned from was to the end what the stream calls it.
-Status OriginTarget::check_sources() {
-  if (sources_.empty()) return {};
-  CSNAP_ASSIGN(list_, admin_.list());
-  for (const auto& [identity, volume] : sources_) {
-    const auto found = find(identity);
-    if (!found.ok() || (*found)->id != volume->id())
-      return Status(Code::not_found, "'" + volume->name() +
-                                         "', from which the stream clones, was " +
-                                         "written to or deleted meanwhile");
-  }
   return {};
 }
 

@@ -14,7 +14,6 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +21,7 @@
 #include "client/csnap.h"
 #include "store/replication.h"
 #include "store/types.h"
+#include "tools/stream/clone_sources.h"
 #include "tools/stream/identity.h"
 #include "tools/stream/stream_applier.h"
 #include "tools/stream/write_behind.h"
@@ -37,11 +37,6 @@ struct ReceiveOptions {
 
 // Clients that have the origin open to write to it and are not gone, by name.
 Result<std::string> who_has_origin(Admin& admin);
-
-// What streams call so: what came here as that, or was made here and sent away as that; null: none.
-// What was written to since is none.
-const Admin::SnapshotEntry* find_identity(const Admin::SnapshotList& list,
-                                          const StreamIdentity& identity);
 
 // Where a receive that was cut off can be gone on with.
 std::optional<ResumeToken> token_of(const std::optional<UnfinishedReceive>& receiving);
@@ -76,9 +71,8 @@ class OriginTarget : public ReceiveTarget {
 
  private:
   OriginTarget(Admin& admin, ReceiveOptions options)
-      : admin_(admin), options_(std::move(options)) {}
+      : admin_(admin), options_(std::move(options)), sources_(options_.addresses) {}
   Status check_name(const std::string& name) const;
-  Result<const Admin::SnapshotEntry*> find(const StreamIdentity& identity) const;
   Status take_role();
   Result<std::string> begin_full(const StreamBegin& begin);
   Result<std::string> begin_incremental(const StreamBegin& begin);
@@ -86,14 +80,12 @@ class OriginTarget : public ReceiveTarget {
   Result<std::vector<ChunkRun>> changed_since(std::uint64_t id);
   Status copy_back(std::uint64_t id, const std::vector<ChunkRun>& runs);
   Status clear(bool refuse);
-  Result<Volume*> received_volume(const StreamIdentity& identity);
   Status copy(Volume& from, std::uint64_t from_offset, WriteBehind& writer, std::uint64_t offset,
               std::uint64_t length);
   Status leave_order();
   Status flush();
   Status save_position();
   Status save();
-  Status check_sources();
   Result<bool> was_made();
 
   using Clock = std::chrono::steady_clock;
@@ -104,8 +96,8 @@ class OriginTarget : public ReceiveTarget {
   Admin::SnapshotList list_;
   std::unique_ptr<Volume> origin_;
   std::unique_ptr<WriteBehind> writer_;
-  std::map<StreamIdentity, std::unique_ptr<Volume>> sources_;  // of clones
-  Status flushes_;                                             // the first that failed
+  CloneSources sources_;
+  Status flushes_;  // the first that failed
   bool left_as_it_is_ = false;
   bool whole_ = false;
   Clock::time_point saved_;
