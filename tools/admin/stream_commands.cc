@@ -226,6 +226,12 @@ Status abort_receive(const AdminCommandLine& line, OriginTarget& target) {
   return {};
 }
 
+// The input ends at a signal, which is no fault of the stream.
+Status why_it_ended(const Status& status) {
+  if (status.ok() || !input_ended_by_signal()) return status;
+  return status.with_context("told to end by a signal");
+}
+
 void tell_received(const AdminCommandLine& line, const ReceiveOutcome& outcome) {
   const StreamCounts& counts = outcome.counts;
   if (line.json)
@@ -291,7 +297,7 @@ Status receive_snapshots(Admin& admin, const AdminCommandLine& line, bool& told)
   ByteInput input(file.fd(), file.name(),
                   is_socket(file.fd()) ? kSilence : std::chrono::seconds(0));
   StreamReader reader;
-  CSNAP_TRY(await_stream(input, reader));
+  CSNAP_TRY(why_it_ended(await_stream(input, reader)));
   CSNAP_ASSIGN(const auto target, open_target());
   CSNAP_TRY(check_resume(options, target->token()));
   StreamProgress progress("receiving", show_progress(line), target->size());
@@ -301,9 +307,7 @@ Status receive_snapshots(Admin& admin, const AdminCommandLine& line, bool& told)
     tell_received(line, outcome);
     return {};
   }
-  const Status failure = input_ended_by_signal()
-                             ? outcome.status.with_context("told to end by a signal")
-                             : outcome.status;
+  const Status failure = why_it_ended(outcome.status);
   if (!outcome.token) return failure;
   if (line.json) {
     json::object object = error_json(failure);

@@ -160,7 +160,7 @@ void ContinuousReplication::wake_sender() {
 
 void ContinuousReplication::send_until(const StopSignal& stop) {
   unsigned failures = 0;
-  for (;;) {
+  while (!stop.came()) {
     const Status status = bring();
     if (stop.came()) return;
     tell(sending, status);
