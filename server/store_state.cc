@@ -297,6 +297,7 @@ bool StoreState::forget_identities() {
   for (const Snapshot& snapshot : std::as_const(*this).snapshots().all())
     if (!snapshot.deleting) live.push_back(snapshot.id);
   for (const SnapshotId id : live) any |= snapshots().set_written(id).ok();
+  if (auto& receiving = replication_.receiving) any |= std::exchange(receiving->resumable, false);
   tables_changed();
   return any;
 }

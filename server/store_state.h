@@ -57,8 +57,9 @@ class StoreState {
   // For those who change the tables themselves and not by records: they must be written.
   void tables_changed() { snapshots_changed_ = clients_changed_ = true; }
 
-  // What snapshots are known as stood for their content as it was: something of it may be another
-  // now, or what says that it was written to. Returns whether there are snapshots.
+  // What snapshots are known as stood for their content as it was, and where a receive can be gone
+  // on with for what the origin held: something of it may be another now, or what says that it was
+  // written to. Returns whether there was any of that.
   bool forget_identities();
 
   void watch(StoreWatcher* watcher);  // null: nobody any more

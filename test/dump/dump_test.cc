@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch.hpp>
+#include <optional>
 
 #include "server/check.h"
 #include "server/offline.h"
@@ -35,6 +36,28 @@ std::string findings(DumpRig& rig, bool data) {
 void restore_ok(DumpRig& rig, const std::string& text, std::size_t cache_bytes = 1u << 20) {
   const auto restored = rig.restore(text, cache_bytes);
   if (!restored.ok()) FAIL(restored.status().to_string());
+}
+
+// Of a stream that was cut off, and can be gone on with.
+void leave_receiving(DumpRig& rig) {
+  const Uuid session = Uuid::from_random(5, 5);
+  std::optional<Result<ClientKey>> key;
+  rig.engine().open_client(session, kOrigin, Engine::Access::receive,
+                           [&](Result<ClientKey> opened) { key = std::move(opened); });
+  rig.until([&] { return key.has_value(); });
+  REQUIRE(key->ok());
+  UnfinishedReceive receiving;
+  receiving.name = "a";
+  receiving.identity = {Uuid::from_random(1, 2), 77};
+  receiving.path = "volume.img";
+  receiving.offset = 4096;
+  receiving.resumable = true;
+  std::optional<Status> said;
+  rig.engine().set_receiving(session, receiving, [&](const Status& status) { said = status; });
+  rig.until([&] { return said.has_value(); });
+  REQUIRE(said->ok());
+  rig.engine().close_client(**key);
+  rig.until_idle();
 }
 
 void round_trip(const RigOptions& options, unsigned writes) {
@@ -156,6 +179,24 @@ TEST_CASE("What snapshots are known as is kept where nothing has happened since 
   restore_ok(rig, before);
   CHECK(text_of(snapshots(rig.dump_text())).find("\"written\":false") == std::string::npos);
   CHECK(rig.superblock().next_snapshot.value > next.value + 1000000);
+}
+
+TEST_CASE("A receive is gone on with only where nothing has happened since the dump") {
+  DumpRig rig(options_for(12, false));
+  rig.open();
+  leave_receiving(rig);
+  rig.close();
+  const std::string before = rig.dump_text();
+  const auto resumable = [&] {
+    const std::string dump = rig.dump_text();
+    REQUIRE(dump.find("\"receiving\":{") != std::string::npos);
+    return dump.find("\"resumable\":true") != std::string::npos;
+  };
+  REQUIRE(resumable());
+  restore_ok(rig, before);
+  CHECK(resumable());
+  restore_ok(rig, before);
+  CHECK_FALSE(resumable());
 }
 
 TEST_CASE("What is lost stays lost through a dump") {
