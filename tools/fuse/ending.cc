@@ -12,8 +12,8 @@
 namespace csnap {
 namespace {
 
-constexpr std::chrono::milliseconds kLookEvery{200};
-constexpr std::chrono::seconds kPatience{5};
+constexpr std::chrono::milliseconds kLookForExitEvery{200};
+constexpr std::chrono::seconds kGiveUpAfter{5};
 
 }  // namespace
 
@@ -35,8 +35,8 @@ void Ending::watch() {
   std::unique_lock lock(mutex_);
   // A signal's handler can tell nobody.
   while (fuse_session_exited(session_) == 0)
-    if (changed_.wait_for(lock, kLookEvery, [&] { return over_; })) return;
-  if (changed_.wait_for(lock, kPatience, [&] { return over_; })) return;
+    if (changed_.wait_for(lock, kLookForExitEvery, [&] { return over_; })) return;
+  if (changed_.wait_for(lock, kGiveUpAfter, [&] { return over_; })) return;
   std::fprintf(stderr, "csnap-fuse: requests that wait for the server are given up\n");
   fuse_session_unmount(session_);
   // Threads wait within requests; nothing that they use may be destroyed.
