@@ -20,8 +20,10 @@ namespace {
 // The sequences of a restored store begin so far beyond those of the dump: what the store came to
 // after it was dumped must look old.
 constexpr std::uint64_t kSequenceLeap = 1ULL << 40;
-// The same for ids and transids.
+// The same for ids and transids. They begin at the time, too, so that two lives of one dump have
+// different ones: 2^20 a second, which nobody makes.
 constexpr std::uint64_t kIdLeap = 1ULL << 32;
+constexpr std::uint64_t kIdsPerSecond = 1ULL << 20;
 // Blocks of bitmap or checksum table that one edit makes: fewer than OfflineStore allows.
 constexpr std::uint64_t kGrowth = 16;
 constexpr std::uint64_t kLinesPerReport = 4096;  // lines
@@ -143,11 +145,14 @@ class Restore {
     const auto old = read_superblock(metadata_);
     // Every server and every repair begins another epoch.
     unchanged_ = old.ok() && old->uuid == plan_.uuid && old->epoch == plan_.epoch;
-    if (!unchanged_) plan_.next_snapshot = SnapshotId(plan_.next_snapshot.value + kIdLeap);
     if (old.ok()) {
+      plan_.next_snapshot = std::max(plan_.next_snapshot, old->next_snapshot);
       plan_.epoch = std::max(plan_.epoch, old->epoch);
       last = std::max({last, old->checkpoint, old->tail.sequence});
     }
+    if (!unchanged_)
+      plan_.next_snapshot = SnapshotId(std::max(plan_.next_snapshot.value + kIdLeap,
+                                                options_.wall_ns / 1'000'000'000 * kIdsPerSecond));
     plan_.epoch = plan_.epoch + 1;
     plan_.checkpoint = last + kSequenceLeap;
     plan_.tail.sequence = plan_.checkpoint + 1;

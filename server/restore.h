@@ -23,7 +23,8 @@ namespace csnap {
 
 struct RestoreOptions {
   std::size_t cache_bytes = 64u << 20;
-  std::string holder;  // for the superblock: "csnap-restore, pid 7 on host.example"
+  std::uint64_t wall_ns = 0;  // since 1970: no two restores of a dump give the same ids
+  std::string holder;         // for the superblock: "csnap-restore, pid 7 on host.example"
   // What is being done ("reading", "bitmaps", "tree"), and how far that is.
   std::function<void(const char* what, std::uint64_t done, std::uint64_t total)> progress;
 };

@@ -77,6 +77,7 @@ Result<Restored> DumpRig::restore(const std::string& text, std::size_t cache_byt
   RestoreOptions restore_options;
   restore_options.cache_bytes = cache_bytes;
   restore_options.holder = "a test";
+  restore_options.wall_ns = wall_ns;
   return restore_store(device, metadata_device.get(), input, restore_options);
 }
 

@@ -36,6 +36,7 @@ class DumpRig : public Rig {
   Result<std::string> dump(DumpOptions with = {});
   std::string dump_text();  // asserts
   Result<Restored> restore(const std::string& text, std::size_t cache_bytes = 1u << 20);
+  std::uint64_t wall_ns = 0;  // of restores
   // All that restore makes anew is overwritten with rubbish.
   void wipe_metadata();
   Superblock superblock();

@@ -196,16 +196,12 @@ TEST_CASE("a stream that goes on needs no file to be made") {
   CHECK(rig.at(8192) == 3);
 }
 
-TEST_CASE("of several names one is remembered, and each of them is the file") {
+TEST_CASE("a stream may call the file of its parent otherwise") {
   ApplierRig rig;
   rig.target.path = "a";
   rig.target.snapshots.push_back({"full", kParent, "a", std::vector<std::byte>(kSize)});
-  SECTION("another one is written to") {
+  SECTION("in a change") {
     rig.writer.snapshot("child", kChild, kParent);
-  }
-  SECTION("the one that is known is taken away first") {
-    rig.writer.snapshot("child", kChild, kParent);
-    rig.any(CommandType::unlink).put(Attribute::path, "a");
   }
   SECTION("in what goes on") {
     rig.writer.snapshot("child", kChild, kChild, 0);
@@ -220,6 +216,28 @@ TEST_CASE("of several names one is remembered, and each of them is the file") {
   REQUIRE(status.ok());
   CHECK(rig.at(0) == 3);
   CHECK(rig.at(4096) == 4);
+  CHECK(rig.target.snapshots[1].path == "c");
+}
+
+TEST_CASE("a file of two names is no volume, and one that is gone is not written to") {
+  ApplierRig rig;
+  rig.target.snapshots.push_back({"full", kParent, "a", std::vector<std::byte>(kSize)});
+  rig.writer.snapshot("child", kChild, kParent);
+  Code expected = Code::unsupported;
+  SECTION("two names") {
+    rig.any(CommandType::link).put(Attribute::path, "b").put(Attribute::path_link, "a");
+  }
+  SECTION("none") {
+    rig.any(CommandType::unlink).put(Attribute::path, "a");
+  }
+  SECTION("none, and written to") {
+    rig.any(CommandType::unlink).put(Attribute::path, "a");
+    rig.fill(0, 10, 3, "b");
+    expected = Code::corrupt;
+  }
+  rig.writer.end();
+  CHECK(rig.apply().code() == expected);
+  CHECK(rig.target.snapshots.size() == 1);
 }
 
 TEST_CASE("a rename that is told again is none") {

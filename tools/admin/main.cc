@@ -13,6 +13,7 @@
 
 #include "client/csnap.h"
 #include "store/size.h"
+#include "store/tables.h"
 #include "tools/admin/confirm.h"
 #include "tools/admin/copy.h"
 #include "tools/admin/handle.h"
@@ -65,6 +66,7 @@ void print(const json::object& object) {
 }
 
 Status create(Admin& admin, const AdminCommandLine& line) {
+  CSNAP_TRY(check_snapshot_name(line.names[0]));
   CSNAP_ASSIGN(const auto made, admin.create(line.names[0]));
   if (line.json) {
     print(snapshot_json(made, 0));
@@ -90,6 +92,7 @@ Status remove(Admin& admin, const AdminCommandLine& line) {
 }
 
 Status rename(Admin& admin, const AdminCommandLine& line) {
+  CSNAP_TRY(check_snapshot_name(line.names[1]));
   CSNAP_TRY(admin.rename(line.names[0], line.names[1]));
   if (line.json) {
     print({{"renamed", line.names[0]}, {"to", line.names[1]}});

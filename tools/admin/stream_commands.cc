@@ -76,6 +76,8 @@ class StreamFile {
   }
   static Result<StreamFile> open(const std::string& path, int flags) {
     const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
+    // Not "there is no such snapshot".
+    if (fd < 0 && errno == ENOENT) return Status(Code::invalid, path + ": there is no such file");
     if (fd < 0) return errno_status(errno, path + ": cannot be opened");
     return StreamFile(fd, path, true);
   }

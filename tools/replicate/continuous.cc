@@ -21,16 +21,29 @@ Status remove_unless_used(Admin& admin, const std::string& name, bool& removed) 
 
 }  // namespace
 
-Result<std::unique_ptr<Admin>> ContinuousReplication::connect_here() const {
+Result<ContinuousReplication::Here> ContinuousReplication::connect_here() const {
   AdminOptions options;
   options.addresses = addresses_;
-  CSNAP_ASSIGN(auto ours, Admin::connect(options));
-  CSNAP_ASSIGN(const auto status, ours->status());
-  if (status.replication.role == ReplicationRole::replica)
-    return Status(Code::denied,
-                  "this server is a replica itself; what is made here is replicated after "
-                  "csnap-admin promote");
-  return ours;
+  Here here;
+  CSNAP_ASSIGN(here.admin, Admin::connect(options));
+  CSNAP_ASSIGN(const auto status, here.admin->status());
+  here.replica = status.replication.role == ReplicationRole::replica;
+  return here;
+}
+
+// As when it is started both ways: what is here comes from there.
+Status ContinuousReplication::check_passing_on() const {
+  CSNAP_ASSIGN(const auto other, look_at(to_));
+  if (other.replication.role != ReplicationRole::primary) return {};
+  return Status(Code::denied,
+                "this server is a replica itself; what is made here is replicated after "
+                "csnap-admin promote");
+}
+
+Result<bool> ContinuousReplication::is_replica_of(Admin& ours) const {
+  CSNAP_ASSIGN(const auto status, ours.status());
+  return std::ranges::any_of(status.replication.replicas,
+                             [&](const Replica& replica) { return replica.address == to_; });
 }
 
 // Before the first snapshot, not later: one that hangs must hold nothing up.
@@ -56,9 +69,14 @@ Status ContinuousReplication::make(Admin& ours, const Admin::SnapshotList& list)
 }
 
 Status ContinuousReplication::make_if_due(std::optional<Clock::time_point>& due) {
-  CSNAP_ASSIGN(const auto ours, connect_here());
-  CSNAP_ASSIGN(const auto list, ours->list());
+  CSNAP_ASSIGN(const Here here, connect_here());
+  const auto& ours = here.admin;
   const auto now = Clock::now();
+  if (here.replica) {
+    due = now + options_.every;
+    return {};
+  }
+  CSNAP_ASSIGN(const auto list, ours->list());
   if (!due) due = now + until_due(list, options_.prefix, options_.every, wall_clock_ns());
   if (now < *due) return {};
   const Status made = make(*ours, list);
@@ -70,7 +88,9 @@ Status ContinuousReplication::make_if_due(std::optional<Clock::time_point>& due)
 }
 
 Status ContinuousReplication::bring() {
-  CSNAP_ASSIGN(const auto ours, connect_here());
+  CSNAP_ASSIGN(const Here here, connect_here());
+  const auto& ours = here.admin;
+  if (here.replica) CSNAP_TRY(check_passing_on());
   const auto newest = [&](const Admin::SnapshotList& list) {
     const auto names = outdated(list, options_.prefix, 0, {});
     return names.empty() ? std::string() : names.back();
@@ -78,7 +98,12 @@ Status ContinuousReplication::bring() {
   CSNAP_ASSIGN(const auto list, ours->list());
   bool more = !newest(list).empty();
   while (more) {
-    CSNAP_ASSIGN(more, replicator_.bring_next(*ours, newest, force_));
+    const auto next = replicator_.bring_next(*ours, newest, force_ && !here.replica);
+    if (next.status().code() == Code::no_space) {
+      CSNAP_ASSIGN(const bool known, is_replica_of(*ours));
+      if (known) CSNAP_TRY(delete_outdated_there());
+    }
+    CSNAP_ASSIGN(more, next);
     force_ = false;
     CSNAP_TRY(delete_outdated_here(*ours));
     CSNAP_TRY(delete_outdated_there());
@@ -124,11 +149,12 @@ Status ContinuousReplication::delete_outdated_there() {
 }
 
 Status ContinuousReplication::once() {
-  CSNAP_ASSIGN(const auto ours, connect_here());
-  CSNAP_ASSIGN(const auto list, ours->list());
-  const Status made = make(*ours, list);
+  CSNAP_ASSIGN(const Here here, connect_here());
+  if (here.replica) return bring();
+  CSNAP_ASSIGN(const auto list, here.admin->list());
+  const Status made = make(*here.admin, list);
   if (!made.ok() && made.code() != Code::no_space) return made;
-  CSNAP_TRY(delete_outdated_here(*ours));
+  CSNAP_TRY(delete_outdated_here(*here.admin));
   CSNAP_TRY(bring());
   return made;
 }

@@ -41,9 +41,9 @@ class ContinuousReplication {
         replicator_(std::move(replicator), report),
         force_(options_.force) {}
 
-  // Makes a snapshot and brings it there. denied: our server is a replica itself, of which nothing
-  // is made; no_space: none can be made, and what there was has been brought. Errors besides: those
-  // of Replicator.
+  // Makes a snapshot, unless our server is a replica itself, and brings what there is. denied: the
+  // other one is the primary; no_space: none can be made, and what there was has been brought.
+  // Errors besides: those of Replicator.
   Status once();
   // Until it is told to stop.
   void run(const StopSignal& stop);
@@ -53,7 +53,14 @@ class ContinuousReplication {
   // What may fail for itself.
   enum Part : std::size_t { making, sending };
 
-  Result<std::unique_ptr<Admin>> connect_here() const;
+  struct Here {
+    std::unique_ptr<Admin> admin;
+    bool replica = false;  // then nothing is made, and what comes is passed on
+  };
+  Result<Here> connect_here() const;
+  Status check_passing_on() const;
+  // false: nothing is known of what is there.
+  Result<bool> is_replica_of(Admin& ours) const;
   Status check_other(const Admin::SnapshotList& ours);
   Status make(Admin& ours, const Admin::SnapshotList& list);
   // due: none before our server has said when the last one was made.

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -68,6 +69,8 @@ Result<Restored> run_restore(const RestoreToolOptions& options) {
   }
   RestoreOptions restore;
   restore.holder = holder();
+  restore.wall_ns = static_cast<std::uint64_t>(
+      std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count());
   const bool shown = options.progress || is_terminal(STDERR_FILENO);
   std::string what;
   std::optional<Progress> line;

@@ -76,7 +76,7 @@ Status StreamApplier::begin(const StreamCommand& command) {
   CSNAP_ASSIGN(std::string path, target_.begin(begin));
   names_.clear();
   if (!path.empty()) names_.insert(std::move(path));
-  all_names_known_ = names_.empty();
+  whole_ = names_.empty();
   size_ = names_.empty() ? 0 : target_.size();
   dirty_ = false;
   begun_ = std::move(begin);
@@ -91,6 +91,12 @@ Status StreamApplier::end() {
                                          " bytes, the volume here " +
                                          std::to_string(target_.size()) +
                                          "; they must be of one size");
+  // The next stream may call it by any of them, or take one away: it could not be told what that
+  // is.
+  if (names_.size() > 1)
+    return Status(Code::unsupported, "the file in the stream has " + std::to_string(names_.size()) +
+                                         " names at the end, " + *names_.begin() + " and " +
+                                         *names_.rbegin() + "; a volume has one");
   CSNAP_TRY(target_.finish());
   ++counts_.snapshots;
   begun_.reset();
@@ -106,7 +112,7 @@ Status StreamApplier::make_file(const StreamCommand& command) {
   if (std::exchange(dirty_, false)) CSNAP_TRY(target_.zero(0, target_.size()));
   size_ = 0;
   names_.insert(std::move(path));
-  all_names_known_ = true;
+  whole_ = true;
   CSNAP_TRY(tell_name());
   return {};
 }
@@ -126,9 +132,7 @@ Status StreamApplier::rename(const StreamCommand& command) {
     const bool below = name.starts_with(from + "/");
     ours = ours || name == from || below;
     names.insert(name == from ? to : below ? to + name.substr(from.size()) : name);
-    // What goes on where one was cut off may say again what was done.
-    const bool again = !all_names_known_ && names_.contains(from);
-    if (name == to && from != to && !again) return stream_is_wrong("RENAME onto the file, " + to);
+    if (name == to && from != to) return stream_is_wrong("RENAME onto the file, " + to);
   }
   if (std::ranges::any_of(names, [](const std::string& n) { return n.size() > kMaxStreamPath; }))
     return stream_is_wrong("RENAME to a path that is too long");
@@ -166,16 +170,13 @@ Status StreamApplier::unlink(const StreamCommand& command) {
   return {};
 }
 
-// Of several names only one is remembered from stream to stream. What is written to under another
-// one is the file all the same: there is but one.
+// What a stream changes may be called otherwise here: there is but one file, with one name.
 Status StreamApplier::take_as_file(const std::string& path, const char* what) {
   if (names_.contains(path)) return {};
-  if (all_names_known_ || path.empty() || names_.size() == kMaxLinks)
+  if (whole_ || path.empty() || names_.size() != 1)
     return stream_is_wrong(std::string(what) + " to " + path + ", which is no file");
-  dirty_ = false;
-  const bool only_one = names_.empty();
-  names_.insert(path);
-  return only_one ? tell_name() : Status();
+  names_ = {path};
+  return tell_name();
 }
 
 Status StreamApplier::check_range(std::uint64_t offset, std::uint64_t length) const {

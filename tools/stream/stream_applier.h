@@ -81,7 +81,7 @@ class StreamApplier {
   ReceiveTarget& target_;
   std::optional<StreamBegin> begun_;
   std::set<std::string> names_;   // of the file; none: there is no file now
-  bool all_names_known_ = false;  // it may have more, from what the stream is a change to
+  bool whole_ = false;            // it was made in this stream
   std::uint64_t size_ = 0;        // of the file, or of the one that was there last
   bool dirty_ = false;            // the volume is not all zeros though there is no file
   StreamCounts counts_;
