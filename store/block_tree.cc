@@ -2,7 +2,10 @@
 #include "store/block_tree.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,6 +43,15 @@ int write_fully(int fd, std::size_t offset, std::span<const std::byte> data) {
   return 0;
 }
 
+// Whoever owns the tree must not have us write somewhere else.
+int open_without_links(int at, const std::string& path, int flags, mode_t mode = 0) {
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags);
+  how.mode = (flags & O_CREAT) != 0 ? mode : 0;
+  how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
+  return static_cast<int>(::syscall(SYS_openat2, at, path.c_str(), &how, sizeof how));
+}
+
 }  // namespace
 
 Status BlockTree::failure(const char* what, const std::string& file, int error) const {
@@ -55,6 +67,10 @@ Status BlockTree::failure(const char* what, const std::string& file, int error) 
       return Status(Code::no_space, place + ": " + errno_text(error) +
                                         "; the file system of the tree is full, or has no "
                                         "inode left");
+    case ELOOP:
+      return Status(Code::invalid, place +
+                                       ": it is a symbolic link, or below one, which a tree "
+                                       "has not");
     case EMFILE:
     case ENFILE:
       return Status(Code::io_error,
@@ -82,11 +98,11 @@ int BlockTree::open_file(std::uint64_t page, const std::string& name, int flags)
   const OpenFilePtr directory = directories_.get(key);
   for (bool tried_again = false;;) {
     int fd = -1;
-    if (directory) fd = ::openat(directory->fd(), name.c_str(), flags, 0600);
+    if (directory) fd = ::openat(directory->fd(), name.c_str(), flags | O_NOFOLLOW, 0600);
     if (!directory || (fd < 0 && errno == ENOENT)) {
       const std::string path =
           layout_.levels() == 0 ? name : layout_.directory_of(page) + "/" + name;
-      fd = ::openat(root_, path.c_str(), flags, 0600);
+      fd = open_without_links(root_, path, flags, 0600);
       if (directory && fd >= 0) directories_.forget(key);
     }
     if (fd >= 0) return fd;
@@ -107,7 +123,7 @@ void BlockTree::keep(std::uint64_t page, OpenFilePtr file) {
       directories_.get(key))
     return;
   const int directory =
-      ::openat(root_, layout_.directory_of(page).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      open_without_links(root_, layout_.directory_of(page), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory >= 0) directories_.put(key, std::make_shared<const OpenFile>(directory));
 }
 
@@ -196,35 +212,13 @@ Status BlockTree::write_page(std::uint64_t page, std::size_t within,
     if (zero || replace_) {
       CSNAP_ASSIGN(const Found found, find(page));
       if (!found.file && zero) return {};
-      if (zero) {
-        CSNAP_ASSIGN(const bool nothing, rest_is_zero(page, within, data.size()));
-        if (nothing) return remove(page);
-      }
-      if (found.file && replace_) return replace(page, within, data);
+      if (replace_) return replace(page, within, data);
     }
     const OpenFilePtr file = files_.get(page);
     CSNAP_ASSIGN(const Outcome outcome,
                  file ? overwrite(page, *file, within, data) : open_and_write(page, within, data));
     if (outcome == Outcome::done) return {};
   }
-}
-
-// Beginning behind what is being written: of zeros that come one after the other, all but the last
-// meet data there at once.
-Result<bool> BlockTree::rest_is_zero(std::uint64_t page, std::size_t within, std::size_t length) {
-  constexpr std::size_t kAtOnce = 64 << 10;
-  const auto used = static_cast<std::size_t>(
-      std::min<std::uint64_t>(layout_.page(), size() - page * layout_.page()));
-  std::vector<std::byte> piece(std::min(kAtOnce, used));
-  const std::pair<std::size_t, std::size_t> rest[] = {{within + length, used}, {0, within}};
-  for (const auto& [from, to] : rest) {
-    for (std::size_t at = from; at < to; at += piece.size()) {
-      const auto part = std::span(piece).first(std::min(piece.size(), to - at));
-      CSNAP_TRY(read_page(page, at, part));
-      if (!all_zero(part)) return false;
-    }
-  }
-  return true;
 }
 
 // again: it was removed, or replaced.
@@ -273,25 +267,47 @@ Result<BlockTree::Outcome> BlockTree::open_and_write(std::uint64_t page, std::si
   return Outcome::done;
 }
 
+// The path of what takes a page's place. A fixed name: what a crash leaves is used by the next
+// write of the page.
+std::string BlockTree::new_path(std::uint64_t page) const {
+  const std::string folder = layout_.levels() == 0 ? "" : layout_.directory_of(page) + "/";
+  return folder + new_name(page);
+}
+
+// Another process may be about to replace the page with what it has read of it, as the server and
+// its clients are where a page holds several chunks of a store. One at a time: who has the lock of
+// the new file while that has its name.
+Result<OpenFilePtr> BlockTree::lock_new_file(std::uint64_t page) {
+  for (;;) {
+    CSNAP_ASSIGN(auto file, open_or_make(page, new_name(page), 0));
+    while (::flock(file->fd(), LOCK_EX) != 0)
+      if (errno != EINTR) return failure("lock", new_path(page), errno);
+    struct stat mine {
+    }, there{};
+    if (::fstat(file->fd(), &mine) != 0) return failure("examine", new_path(page), errno);
+    if (::fstatat(root_, new_path(page).c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+        mine.st_ino == there.st_ino && mine.st_dev == there.st_dev)
+      return file;
+  }
+}
+
 // The new content is whole and durable before it takes the place of the old one.
 Status BlockTree::replace(std::uint64_t page, std::size_t within, std::span<const std::byte> data) {
+  CSNAP_ASSIGN(auto file, lock_new_file(page));
   std::vector<std::byte> content(layout_.page());
   if (data.size() < content.size()) CSNAP_TRY(read_page(page, 0, content));
   std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(within));
-  // A fixed name: what a crash leaves of it is used by the next write of the page.
-  const std::string name = "." + layout_.file_name(page) + ".new";
-  CSNAP_ASSIGN(auto file, open_or_make(page, name, O_TRUNC));
   const int fd = file->fd();
-  const std::string folder = layout_.levels() == 0 ? "" : layout_.directory_of(page) + "/";
   int error = write_fully(fd, 0, content);
   if (error == 0 && ::fdatasync(fd) != 0) error = errno;
   if (error == 0 &&
-      ::renameat(root_, (folder + name).c_str(), root_, layout_.path_of(page).c_str()) != 0)
+      ::renameat(root_, new_path(page).c_str(), root_, layout_.path_of(page).c_str()) != 0)
     error = errno;
   if (error != 0) {
-    ::unlinkat(root_, (folder + name).c_str(), 0);  // else the next write of the page uses it
+    ::unlinkat(root_, new_path(page).c_str(), 0);
     return failure("replace", layout_.path_of(page), error);
   }
+  ::flock(fd, LOCK_UN);  // it is kept open
   files_.put(page, std::move(file));
   file_added_or_removed(page);
   return {};
@@ -299,11 +315,17 @@ Status BlockTree::replace(std::uint64_t page, std::size_t within, std::span<cons
 
 Status BlockTree::remove(std::uint64_t page) {
   const std::string path = layout_.path_of(page);
-  files_.forget(page);
-  if (::unlinkat(root_, path.c_str(), 0) != 0) {
-    if (errno == ENOENT) return {};
-    return failure("remove", path, errno);
+  OpenFilePtr lock;
+  if (replace_) {
+    CSNAP_ASSIGN(const Found found, find(page));
+    if (!found.file) return {};
+    CSNAP_ASSIGN(lock, lock_new_file(page));
   }
+  files_.forget(page);
+  const int error = ::unlinkat(root_, path.c_str(), 0) == 0 ? 0 : errno;
+  if (lock) ::unlinkat(root_, new_path(page).c_str(), 0);
+  if (error == ENOENT) return {};
+  if (error != 0) return failure("remove", path, error);
   file_added_or_removed(page);
   remove_empty_directories(page);
   return {};

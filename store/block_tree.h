@@ -112,9 +112,11 @@ class BlockTree {
                             std::span<const std::byte> data);
   Result<Outcome> open_and_write(std::uint64_t page, std::size_t within,
                                  std::span<const std::byte> data);
+  std::string new_name(std::uint64_t page) const { return "." + layout_.file_name(page) + ".new"; }
+  std::string new_path(std::uint64_t page) const;
+  Result<OpenFilePtr> lock_new_file(std::uint64_t page);
   Status replace(std::uint64_t page, std::size_t within, std::span<const std::byte> data);
   Status remove(std::uint64_t page);
-  Result<bool> rest_is_zero(std::uint64_t page, std::size_t within, std::size_t length);
   void remove_empty_directories(std::uint64_t page);
 
   Result<Pages> next_below(int directory, unsigned level, std::uint64_t first,

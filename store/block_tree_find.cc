@@ -22,7 +22,7 @@ Result<BlockTree::Pages> BlockTree::next_pages(std::uint64_t from) const {
 Result<BlockTree::Pages> BlockTree::next_in_directory(int above, unsigned level, std::uint64_t page,
                                                       std::uint64_t from) const {
   const std::string name = layout_.directory_name(page, level);
-  const int fd = ::openat(above, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int fd = ::openat(above, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) return Pages{layout_.pages(), layout_.pages()};
   if (fd < 0) return failure("open", layout_.directory_of(page, level), errno);
   const OpenFile directory(fd);

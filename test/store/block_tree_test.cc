@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <thread>
 #include <vector>
@@ -82,41 +84,44 @@ TEST_CASE("a page of zeros has no file, and a directory without files goes") {
   CHECK(holds(*device, 4096, 4096, 3));
 }
 
-TEST_CASE("parts of a page that are written with zeros take the file when nothing else is left") {
-  for (const char* more : {"", "&writes=replace", "&page=256K"}) {
-    INFO(more);
-    const TemporaryDirectory dir;
-    const std::uint64_t size = 512 << 10;  // with large pages: two of them
-    const auto device = opened(tree(dir, size + 1024, more));
-    const std::size_t page = std::string(more) == "&page=256K" ? 256 << 10 : 4096;
-    const auto files = [&] {
-      auto all = listing(dir.path());
-      all.erase("csnap-tree");
-      return all.size();
-    };
-    REQUIRE(put(*device, 0, page, 1).ok());
-    for (std::size_t at = 0; at < page; at += page / 8) {
-      CHECK(files() == 1);
-      CHECK(holds(*device, at, page - at, 1));
-      REQUIRE(put(*device, at, page / 8, 0).ok());
-      CHECK(holds(*device, 0, at + page / 8, 0));
+TEST_CASE("two who write parts of the same pages take nothing from each other") {
+  const char* const more = GENERATE("", "&writes=replace", "&page=64K", "&page=64K&writes=replace");
+  INFO(more);
+  const std::size_t half = std::string(more).starts_with("&page") ? 32 << 10 : 2048;
+  const TemporaryDirectory dir;
+  const std::string path = tree(dir, 8 * half, more);
+  const auto first = opened(path), second = opened(path);
+  std::atomic<int> wrong = 0;
+  const auto write = [&](Device& device, std::size_t from) {
+    for (unsigned i = 1; i <= 300; ++i) {
+      const std::size_t at = from + i % 4 * 2 * half;
+      const int value = i % 3 == 0 ? 0 : static_cast<int>(i % 251);
+      if (!put(device, at, half, value).ok() || !holds(device, at, half, value)) ++wrong;
     }
-    CHECK(files() == 0);
-    // A sector in the middle, with zeros around; and the rest, with a sector left in the middle.
-    REQUIRE(put(*device, page / 2, 512, 2).ok());
-    REQUIRE(put(*device, 0, page / 2, 0).ok());
-    REQUIRE(put(*device, page / 2 + 512, page / 2 - 512, 0).ok());
-    CHECK(files() == 1);
-    CHECK(holds(*device, page / 2, 512, 2));
-    REQUIRE(put(*device, page / 2, 512, 0).ok());
-    CHECK(files() == 0);
-    // The last page of a volume that ends within it.
-    REQUIRE(put(*device, size, 1024, 3).ok());
-    REQUIRE(put(*device, size + 512, 512, 0).ok());
-    CHECK(files() == 1);
-    REQUIRE(put(*device, size, 512, 0).ok());
-    CHECK(files() == 0);
+  };
+  std::thread other([&] { write(*second, half); });
+  write(*first, 0);
+  other.join();
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("nothing is written through a symbolic link") {
+  const TemporaryDirectory dir, outside;
+  const auto device = opened(tree(dir, 1ull << 30));
+  const std::string victim = outside.path() + "/FILE0000";
+  std::ofstream(victim) << "mine";
+  std::filesystem::create_directory(dir.path() + "/TREE0000");
+  std::filesystem::create_symlink(victim, dir.path() + "/TREE0000/FILE0001");
+  std::filesystem::create_symlink(outside.path() + "/new", dir.path() + "/TREE0000/FILE0002");
+  std::filesystem::create_directory_symlink(outside.path(), dir.path() + "/TREE0001");
+  for (const std::uint64_t page : {1u, 2u, 1024u}) {
+    INFO("page " << page);
+    const Status status = put(*device, page * 4096, 4096, 7);
+    CHECK(status.code() == Code::invalid);
+    CHECK(status.message().find("symbolic link") != std::string::npos);
   }
+  CHECK(std::filesystem::file_size(victim) == 4);
+  CHECK_FALSE(std::filesystem::exists(outside.path() + "/new"));
 }
 
 TEST_CASE("a volume that ends within a page, and within a sector") {

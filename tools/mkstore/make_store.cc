@@ -71,8 +71,8 @@ Status check_places(const MkstoreOptions& options, const DeviceIdentity& origin,
 
 // ORIGIN and STORE are easily swapped.
 Status check_origin(const MkstoreOptions& options) {
-  if (options.force) return {};
   CSNAP_ASSIGN(auto device, open_device(options.origin, OpenMode::read_only));
+  if (options.force) return {};
   const Code found = read_superblock(*device).status().code();
   if (found != Code::ok && found != Code::unsupported && found != Code::invalid) return {};
   return Status(Code::exists, options.origin +
