@@ -80,10 +80,10 @@ class StreamApplier {
 
   ReceiveTarget& target_;
   std::optional<StreamBegin> begun_;
-  std::set<std::string> names_;   // of the file; none: there is no file now
-  bool whole_ = false;            // it was made in this stream
-  std::uint64_t size_ = 0;        // of the file, or of the one that was there last
-  bool dirty_ = false;            // the volume is not all zeros though there is no file
+  std::set<std::string> names_;  // of the file; none: there is no file now
+  bool whole_ = false;           // it was made in this stream
+  std::uint64_t size_ = 0;       // of the file, or of the one that was there last
+  bool dirty_ = false;           // the volume is not all zeros though there is no file
   StreamCounts counts_;
 };
 
