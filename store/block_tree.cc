@@ -48,7 +48,7 @@ int open_without_links(int at, const std::string& path, int flags, mode_t mode =
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags);
   how.mode = (flags & O_CREAT) != 0 ? mode : 0;
-  how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
+  how.resolve = RESOLVE_NO_SYMLINKS;
   return static_cast<int>(::syscall(SYS_openat2, at, path.c_str(), &how, sizeof how));
 }
 
@@ -322,10 +322,18 @@ Status BlockTree::remove(std::uint64_t page) {
     CSNAP_ASSIGN(lock, lock_new_file(page));
   }
   files_.forget(page);
-  const int error = ::unlinkat(root_, path.c_str(), 0) == 0 ? 0 : errno;
-  if (lock) ::unlinkat(root_, new_path(page).c_str(), 0);
-  if (error == ENOENT) return {};
-  if (error != 0) return failure("remove", path, error);
+  OpenFilePtr directory = top_;
+  if (layout_.levels() > 0) {
+    const int fd =
+        open_without_links(root_, layout_.directory_of(page), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT ? Status() : failure("remove", path, errno);
+    directory = std::make_shared<const OpenFile>(fd);
+  }
+  const int fd = directory->fd();
+  const int error = ::unlinkat(fd, layout_.file_name(page).c_str(), 0) == 0 ? 0 : errno;
+  if (lock) ::unlinkat(fd, new_name(page).c_str(), 0);
+  if (error == ENOENT && !lock) return {};
+  if (error != 0 && error != ENOENT) return failure("remove", path, error);
   file_added_or_removed(page);
   remove_empty_directories(page);
   return {};

@@ -120,6 +120,8 @@ TEST_CASE("nothing is written through a symbolic link") {
     CHECK(status.code() == Code::invalid);
     CHECK(status.message().find("symbolic link") != std::string::npos);
   }
+  CHECK(put(*device, 1024 * 4096, 4096, 0).code() == Code::invalid);  // nor taken away
+  REQUIRE(std::filesystem::exists(victim));
   CHECK(std::filesystem::file_size(victim) == 4);
   CHECK_FALSE(std::filesystem::exists(outside.path() + "/new"));
 }

@@ -8,6 +8,7 @@
 
 #include "client/signals_blocked.h"
 #include "tools/fuse/file_system.h"
+#include "tools/fuse/stop_within.h"
 
 namespace csnap {
 namespace {
@@ -19,24 +20,14 @@ constexpr std::chrono::seconds kGiveUpAfter{5};
 
 Ending::Ending(fuse_session* session) : session_(session) {
   const SignalsBlocked blocked;
-  thread_ = std::thread([this] { watch(); });
+  thread_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
 }
 
-Ending::~Ending() {
-  {
-    std::lock_guard lock(mutex_);
-    over_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
-}
-
-void Ending::watch() {
-  std::unique_lock lock(mutex_);
+void Ending::watch(const std::stop_token& stop) {
   // A signal's handler can tell nobody.
   while (fuse_session_exited(session_) == 0)
-    if (changed_.wait_for(lock, kLookForExitEvery, [&] { return over_; })) return;
-  if (changed_.wait_for(lock, kGiveUpAfter, [&] { return over_; })) return;
+    if (stop_within(stop, kLookForExitEvery)) return;
+  if (stop_within(stop, kGiveUpAfter)) return;
   std::fprintf(stderr, "csnap-fuse: requests that wait for the server are given up\n");
   fuse_session_unmount(session_);
   // Threads wait within requests; nothing that they use may be destroyed.

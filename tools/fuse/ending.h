@@ -4,8 +4,7 @@
 // Threading: a thread of its own, from construction to destruction.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
+#include <stop_token>
 #include <thread>
 
 struct fuse_session;
@@ -16,16 +15,14 @@ class Ending {
  public:
   // The session outlives it. REQUIRES: it is mounted.
   explicit Ending(fuse_session* session);
-  ~Ending();
+  Ending(const Ending&) = delete;
+  Ending& operator=(const Ending&) = delete;
 
  private:
-  void watch();
+  void watch(const std::stop_token& stop);
 
   fuse_session* const session_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool over_ = false;
-  std::thread thread_;
+  std::jthread thread_;  // last: it ends first
 };
 
 }  // namespace csnap

@@ -2,6 +2,7 @@
 #include "tools/fuse/watcher.h"
 
 #include "client/signals_blocked.h"
+#include "tools/fuse/stop_within.h"
 
 namespace csnap {
 namespace {
@@ -14,32 +15,19 @@ constexpr std::chrono::milliseconds kLookEvery{200};
 Watcher::Watcher(const std::vector<std::string>& servers, const Uuid& store, fuse_session* session)
     : snapshots_(servers, store, {}), session_(session) {
   const SignalsBlocked blocked;
-  thread_ = std::thread([this] { watch(); });
+  thread_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
 }
 
-Watcher::~Watcher() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
-}
-
-void Watcher::watch() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    lock.unlock();
+void Watcher::watch(const std::stop_token& stop) {
+  do {
     // A server that is away has changed nothing yet.
-    if (const auto list = snapshots_.list(); list.ok()) {
-      Names now;
-      for (const auto& entry : list->snapshots) now[entry.id] = entry.name;
-      tell(now);
-      known_ = std::move(now);
-    }
-    lock.lock();
-    changed_.wait_for(lock, kLookEvery, [&] { return stopping_; });
-  }
+    const auto list = snapshots_.list();
+    if (!list.ok()) continue;
+    Names now;
+    for (const auto& entry : list->snapshots) now[entry.id] = entry.name;
+    tell(now);
+    known_ = std::move(now);
+  } while (!stop_within(stop, kLookEvery));
 }
 
 // The kernel says ENOENT of what it does not remember anyway.

@@ -3,9 +3,8 @@
 // Threading: a thread of its own, from construction to destruction.
 #pragma once
 
-#include <condition_variable>
 #include <map>
-#include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,20 +17,18 @@ class Watcher {
  public:
   // The session outlives it. REQUIRES: it is mounted.
   Watcher(const std::vector<std::string>& servers, const Uuid& store, fuse_session* session);
-  ~Watcher();
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
 
  private:
   using Names = std::map<std::uint64_t, std::string>;  // by id
-  void watch();
+  void watch(const std::stop_token& stop);
   void tell(const Names& now);
 
   Snapshots snapshots_;
   fuse_session* const session_;
   Names known_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stopping_ = false;
-  std::thread thread_;
+  std::jthread thread_;  // last: it ends first
 };
 
 }  // namespace csnap
